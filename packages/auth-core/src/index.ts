@@ -1,1 +1,11 @@
-export {}
+export type * from './auth-state.ts'
+export type * from './credentials.ts'
+export { AuthError } from './errors.ts'
+export type { AuthErrorCode, AuthErrorFacts } from './errors.ts'
+export { BackendFailure } from './outcome.ts'
+export type { Outcome, OverReason } from './outcome.ts'
+export type * from './ports.ts'
+export { RevisionConflict, StoreUnavailable } from './ports.ts'
+export { isFit, sessionEndsAtMs } from './session.ts'
+export type { Session } from './session.ts'
+export type * from './user-record.ts'
