@@ -1,0 +1,23 @@
+import { type Migration, Migrator } from 'kysely/migration'
+import * as accountsSessionsSync from './migrations/0001-accounts-sessions-sync.ts'
+import type { Database } from './schema.ts'
+
+/** Forward only, in this order, each in its own file that never changes once released. */
+const migrations: Record<string, Migration> = {
+  '0001-accounts-sessions-sync': accountsSessionsSync,
+}
+
+/**
+ * Brings the tables up to this version's. Safe to call from several instances at once: Kysely's migrator holds an advisory lock.
+ *
+ * @throws when a migration fails, or when the database was written by a later version
+ */
+export async function migrateToLatest(db: Database): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
+  const { error, results } = await migrator.migrateToLatest()
+  if (!error) return
+  const failed = results?.find(({ status }) => status === 'Error')
+  throw new Error(failed ? `Migration ${failed.migrationName} failed.` : 'The database does not fit this version of the server.', {
+    cause: error,
+  })
+}

@@ -1,0 +1,6 @@
+import type { Database } from './schema.ts'
+
+export interface OpenDatabase {
+  readonly db: Database
+  close(): Promise<void>
+}

@@ -1,0 +1,127 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { getRequestListener } from '@hono/node-server'
+import { type HashCost, PasswordHasher } from './accounts/password-hasher.ts'
+import { createApp } from './app.ts'
+import { loadConfig, type ServerConfig } from './config.ts'
+import { migrateToLatest } from './database/migrate.ts'
+import type { OpenDatabase } from './database/open-database.ts'
+import { openPGlite } from './database/open-pglite.ts'
+import { readServerIdentity } from './database/server-identity.ts'
+import { type Log, silentLog } from './log.ts'
+import type { Services } from './services.ts'
+import { LocalBus } from './sync/change-bus.ts'
+import { loadSeeds } from './sync/seed.ts'
+import { StreamHub } from './sync/stream-hub.ts'
+import { AccessTokens } from './tokens/access-token.ts'
+import { defaultLifetimes, type Lifetimes } from './tokens/lifetimes.ts'
+import { loadServerKeys } from './tokens/server-keys.ts'
+import { loadSigningKeys } from './tokens/signing-keys.ts'
+
+export interface ServerOptions {
+  /** Holds the database, the key file and the lock. Created if missing. */
+  readonly dataDir: string
+  /** 0: any free port (default). */
+  readonly port?: number
+  /** Default 127.0.0.1. */
+  readonly host?: string
+  /** The configuration itself, or the path of a JSON file that holds it. Default: no collections. */
+  readonly config?: ServerConfig | string
+  /** Origins of the web apps that may call. Exact, such as `https://app.example.org`. */
+  readonly origins?: readonly string[]
+  readonly lifetimes?: Partial<Lifetimes>
+  /** Serve `/v1/dev/…` to this machine. */
+  readonly devRoutes?: boolean
+  readonly log?: Log
+  /** The server's clock, milliseconds since 1970. For tests. */
+  readonly nowMs?: () => number
+  /** For tests. */
+  readonly passwordCost?: HashCost
+}
+
+export interface RunningServer {
+  /** Such as `http://127.0.0.1:4400`. */
+  readonly url: string
+  /** Ends streams, lets running requests finish, closes the database, releases the directory. Calling it again waits for the same end. */
+  close(): Promise<void>
+}
+
+/** How long running requests may take once the server closes. */
+const DRAIN_MS = 5000
+
+/**
+ * Starts a server and resolves when it answers.
+ *
+ * @throws {DirectoryInUse} when another server owns the data directory
+ * @throws {KeyFileProblem} when the key file does not belong to the database
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const database = await openPGlite(options.dataDir)
+  try {
+    const services = await prepare(database, options)
+    const app = createApp(services)
+    const listener = getRequestListener((request, connection) => app.fetch(request, connection))
+    const http = createServer((incoming, outgoing) => void listener(incoming, outgoing))
+    const { port, host = '127.0.0.1' } = options
+    await listen(http, port ?? 0, host)
+    const address = http.address() as AddressInfo
+    let closing: Promise<void> | undefined
+    return {
+      url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
+      close: () => {
+        closing ??= shutDown(http, services, database)
+        return closing
+      },
+    }
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+async function prepare({ db }: OpenDatabase, options: ServerOptions): Promise<Services> {
+  const { dataDir, origins = [], devRoutes = false, log = silentLog, nowMs = Date.now } = options
+  const { collections, baseDirectory } = loadConfig(options.config ?? {})
+  await migrateToLatest(db)
+  const { issuer } = await readServerIdentity(db, nowMs())
+  const keys = await loadServerKeys(join(dataDir, 'keys.json'), db)
+  const signingKeys = await loadSigningKeys(db, keys, nowMs())
+  await loadSeeds(db, collections, baseDirectory, nowMs())
+  const bus = new LocalBus()
+  return {
+    db,
+    keys,
+    accessTokens: new AccessTokens(issuer, signingKeys, nowMs),
+    lifetimes: { ...defaultLifetimes, ...options.lifetimes },
+    hasher: new PasswordHasher(options.passwordCost),
+    collections,
+    bus,
+    streams: new StreamHub(bus, nowMs),
+    log,
+    nowMs,
+    devRoutes,
+    origins,
+  }
+}
+
+async function listen(http: Server, port: number, host: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject)
+    http.listen(port, host, () => {
+      http.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+async function shutDown(http: Server, { streams, bus }: Services, database: OpenDatabase): Promise<void> {
+  const drained = new Promise<void>((resolve) => void http.close(() => resolve()))
+  streams.close()
+  http.closeIdleConnections()
+  const impatience = setTimeout(() => http.closeAllConnections(), DRAIN_MS)
+  await drained
+  clearTimeout(impatience)
+  await bus.close()
+  await database.close()
+}

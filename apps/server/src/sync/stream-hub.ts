@@ -1,0 +1,150 @@
+import type { ChangeBus } from './change-bus.ts'
+
+/** Why the server closes a stream. */
+export type StreamEnd = 'token_expired' | 'session_revoked' | 'shutdown'
+
+export interface StreamRequest {
+  readonly sessionId: string
+  readonly collection: string
+  readonly scopeKeys: readonly string[]
+  readonly endsAtMs: number
+}
+
+const HEARTBEAT_MS = 20_000
+/** The longest delay that timers take; a stream that long is cut and comes back. */
+const MAX_DELAY_MS = 2 ** 31 - 1
+/** Chunks a reader may lag behind. More would only repeat the same hint. */
+const MAX_BACKLOG = 16
+const encoder = new TextEncoder()
+
+/**
+ * The open event streams (HTML Standard, "Server-sent events"). All a stream says is "RESYNC": pull, there may be something.
+ * That makes a lost or doubled hint harmless.
+ */
+export class StreamHub {
+  readonly #byTopic = new Map<string, Set<EventStream>>()
+  readonly #bySession = new Map<string, Set<EventStream>>()
+  readonly #nowMs: () => number
+  readonly #heartbeat: NodeJS.Timeout
+
+  constructor(bus: ChangeBus, nowMs: () => number) {
+    this.#nowMs = nowMs
+    this.#heartbeat = setInterval(() => this.#each((stream) => stream.comment('hb')), HEARTBEAT_MS).unref()
+    bus.listen((event) => {
+      if (event.kind === 'changed') this.#notify(topicOf(event.collection, event.scope))
+      else for (const id of event.sessionIds) this.#endSession(id)
+    })
+  }
+
+  get size(): number {
+    let count = 0
+    for (const streams of this.#bySession.values()) count += streams.size
+    return count
+  }
+
+  /**
+   * Registers a stream. Do so before the session is checked: a revocation committed after that check then finds the stream and cuts it.
+   */
+  open(request: StreamRequest): EventStream {
+    const keys = [
+      { index: this.#bySession, key: request.sessionId },
+      ...request.scopeKeys.map((scope) => ({ index: this.#byTopic, key: topicOf(request.collection, scope) })),
+    ]
+    const stream = new EventStream(request.endsAtMs - this.#nowMs(), () => {
+      for (const { index, key } of keys) leave(index, key, stream)
+    })
+    for (const { index, key } of keys) join(index, key, stream)
+    return stream
+  }
+
+  close(): void {
+    clearInterval(this.#heartbeat)
+    this.#each((stream) => stream.end('shutdown'))
+  }
+
+  #notify(topic: string): void {
+    for (const stream of this.#byTopic.get(topic) ?? []) stream.resync()
+  }
+
+  #endSession(sessionId: string): void {
+    for (const stream of this.#bySession.get(sessionId) ?? []) stream.end('session_revoked')
+  }
+
+  #each(act: (stream: EventStream) => void): void {
+    for (const streams of this.#bySession.values()) for (const stream of streams) act(stream)
+  }
+}
+
+export class EventStream {
+  readonly body: ReadableStream<Uint8Array>
+  readonly #leave: () => void
+  readonly #expiry: NodeJS.Timeout
+  #sink: ReadableStreamDefaultController<Uint8Array> | undefined
+  #ended: StreamEnd | undefined
+  /** A hint found the queue full; it is sent when the reader has caught up. */
+  #owesResync = false
+
+  constructor(lifeMs: number, leaveHub: () => void) {
+    this.#leave = leaveHub
+    this.#expiry = setTimeout(() => this.end('token_expired'), Math.min(Math.max(lifeMs, 0), MAX_DELAY_MS)).unref()
+    this.body = new ReadableStream<Uint8Array>(
+      {
+        start: (sink) => {
+          this.#sink = sink
+        },
+        pull: () => {
+          if (this.#owesResync) this.resync()
+        },
+        cancel: () => this.abandon(),
+      },
+      { highWaterMark: MAX_BACKLOG },
+    )
+  }
+
+  /** Set when the stream was ended, also before its response was sent. */
+  get ended(): StreamEnd | undefined {
+    return this.#ended
+  }
+
+  resync(): void {
+    this.#owesResync = !this.#write('data: "RESYNC"\n\n')
+  }
+
+  comment(text: string): void {
+    this.#write(`: ${text}\n\n`)
+  }
+
+  end(code: StreamEnd): void {
+    if (this.#ended) return
+    this.#sink?.enqueue(encoder.encode(`event: end\ndata: ${JSON.stringify({ code })}\n\n`))
+    this.#sink?.close()
+    this.#ended = code
+    this.abandon()
+  }
+
+  /** The reader is gone. */
+  abandon(): void {
+    this.#sink = undefined
+    clearTimeout(this.#expiry)
+    this.#leave()
+  }
+
+  #write(chunk: string): boolean {
+    if (!this.#sink || (this.#sink.desiredSize ?? 0) <= 0) return false
+    this.#sink.enqueue(encoder.encode(chunk))
+    return true
+  }
+}
+
+const topicOf = (collection: string, scope: string) => `${collection} ${scope}`
+
+function join(index: Map<string, Set<EventStream>>, key: string, stream: EventStream): void {
+  const streams = index.get(key) ?? new Set()
+  index.set(key, streams.add(stream))
+}
+
+function leave(index: Map<string, Set<EventStream>>, key: string, stream: EventStream): void {
+  const streams = index.get(key)
+  streams?.delete(stream)
+  if (streams?.size === 0) index.delete(key)
+}
