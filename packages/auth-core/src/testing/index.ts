@@ -1,1 +1,1 @@
-export {}
+export { type StoreDevice, sessionStoreContract } from './session-store-contract.ts'

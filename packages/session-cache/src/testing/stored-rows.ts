@@ -1,0 +1,42 @@
+import type { StoreContext, UserKey } from '@nightlatch/auth-core'
+import type { RxStorage } from 'rxdb/plugins/core'
+import { databaseName } from '../database-name.ts'
+import { openRowStore, type Row, type RowStore } from '../row-store.ts'
+
+type Place = Pick<StoreContext, 'appId' | 'issuer'>
+
+/** What is really stored, as somebody with the disk in hand sees and edits it. */
+export async function withStoredRows<T>(
+  storage: RxStorage<unknown, unknown>,
+  place: Place,
+  act: (rows: RowStore) => Promise<T>,
+): Promise<T> {
+  const rows = await openRowStore(await databaseName(place), storage)
+  try {
+    return await act(rows)
+  } finally {
+    await rows.close()
+  }
+}
+
+export function editStoredRow(
+  storage: RxStorage<unknown, unknown>,
+  place: Place,
+  key: string,
+  edit: (content: Record<string, unknown>) => object,
+): Promise<void> {
+  return withStoredRows(storage, place, async (rows) => {
+    const row = await rows.read(key)
+    if (!row) throw new Error(`Nothing is stored under ${key}.`)
+    await rows.write(key, row, edit(structuredClone(row.content) as Record<string, unknown>))
+  })
+}
+
+export function storedRows(storage: RxStorage<unknown, unknown>, place: Place): Promise<readonly Row[]> {
+  return withStoredRows(storage, place, (rows) => rows.readAll())
+}
+
+/** Overwrites the sealed vault with something that was never sealed. */
+export function damageUser(storage: RxStorage<unknown, unknown>, place: Place, key: UserKey): Promise<void> {
+  return editStoredRow(storage, place, key, (content) => ({ ...content, vault: 'cut off' }))
+}
