@@ -21,7 +21,13 @@ export interface LockedState {
   readonly attemptsLeft?: number
 }
 
-export type UnavailableReason = 'storage-blocked' | 'storage-damaged' | 'evicted' | 'newer-version' | 'insecure-context' | 'unsupported-environment'
+export type UnavailableReason =
+  | 'storage-blocked'
+  | 'storage-damaged'
+  | 'evicted'
+  | 'newer-version'
+  | 'insecure-context'
+  | 'unsupported-environment'
 export type LockReason = 'start' | 'idle' | 'explicit' | 'switch' | 'age' | 'clock' | 'attempts' | 'session-over'
 export type UnlockMethod = 'password' | 'passphrase' | 'pin' | 'device' | 'server'
 /** `unverified`: unlocked offline, no token yet. */

@@ -1,5 +1,14 @@
 /** Why the server will not renew a session. `unverified`: unlocked offline with credentials the server has not accepted since. */
-export type OverReason = 'expired' | 'revoked' | 'reuse' | 'disabled' | 'deleted' | 'credential-changed' | 'device-wiped' | 'unverified' | 'unknown'
+export type OverReason =
+  | 'expired'
+  | 'revoked'
+  | 'reuse'
+  | 'disabled'
+  | 'deleted'
+  | 'credential-changed'
+  | 'device-wiped'
+  | 'unverified'
+  | 'unknown'
 
 /**
  * What became of a request, sorted once in the adapter that knows the wire. Closed: everything a server, proxy or network can do is one of these.

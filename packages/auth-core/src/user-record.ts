@@ -1,5 +1,5 @@
-import type { OverReason } from './outcome.ts'
 import type { ProviderName } from './credentials.ts'
+import type { OverReason } from './outcome.ts'
 import type { Session } from './session.ts'
 
 /** Names one user's record on this device: random, says nothing about the person, never sent to the server. */
@@ -37,6 +37,8 @@ export interface RefreshIntent {
   /** The lock that the writer holds while it lives. */
   readonly ownerLock: string
   readonly writtenAtMs: number
+  /** How often the server answered this attempt with `superseded`. */
+  readonly superseded?: number
 }
 
 /** What is sealed. `sealed`: the key is not in memory. `newer`: written by a later version of Nightlatch, kept unread. */
@@ -92,6 +94,15 @@ export interface DeviceRecord {
   readonly outbox: readonly PendingRevocation[]
   /** Log-ins by redirect that were begun and not finished. */
   readonly redirects: readonly PendingRedirect[]
+  /** Log-outs and removals that are decided and not yet carried out in the user's own record. */
+  readonly leaves?: readonly PendingLeave[]
+}
+
+/** Written with the decision itself, so that a crash between the two records cannot undo a log-out (S5). */
+export interface PendingLeave {
+  readonly key: UserKey
+  readonly epoch: number
+  readonly to: 'logged-out' | 'removed'
 }
 
 export interface PendingWipe {

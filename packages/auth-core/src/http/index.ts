@@ -1,1 +1,1 @@
-export {}
+export { httpBackend } from './http-backend.ts'

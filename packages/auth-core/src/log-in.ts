@@ -1,0 +1,108 @@
+import { type AppContext, askBackend, askForApp } from './app-context.ts'
+import type { Credentials, ProviderName } from './credentials.ts'
+import { AuthError } from './errors.ts'
+import type { Challenge, Grant, ProfileAnswer, SessionStore, UserRecordDraft } from './ports.ts'
+import { randomId } from './random-id.ts'
+import { type Session, sessionAfter } from './session.ts'
+import type { UserKey, UserRecord, VaultContents } from './user-record.ts'
+
+/** Asks the server. Nothing is stored yet. @throws {AuthError} */
+export async function requestGrant(context: AppContext, credentials: Credentials, signal: AbortSignal | undefined): Promise<Grant> {
+  const idempotencyKey = randomId(context.world.random)
+  const answer = await askForApp(context, 'log in', (ask) => context.backend.logIn(credentials, { ...ask, idempotencyKey }), signal)
+  if (isChallenge(answer)) throw new AuthError('not-supported', 'The server asks for a second step, which this version cannot answer.')
+  return answer
+}
+
+function isChallenge(answer: Grant | Challenge): answer is Challenge {
+  return 'challenge' in answer
+}
+
+/**
+ * Stores what the server granted: the user's record, then the device record that makes it current (the commit point). A crash between the two
+ * leaves a record with an epoch the device never reached, which the next start takes back (S6).
+ */
+export async function storeLogIn(
+  context: AppContext,
+  store: SessionStore,
+  grant: Grant,
+  credentials: Credentials,
+): Promise<{ readonly record: UserRecord; readonly replaced?: Session }> {
+  const { directory, serverClock, world } = context
+  if (grant.serverOffsetMs !== undefined) serverClock.learn(grant.serverOffsetMs)
+  const session = sessionAfter(grant, serverClock.nowMs())
+  const idTag = await store.tag('user-id', grant.userId)
+  const tags = credentials.provider === 'email-password' ? [idTag, await store.tag('login', normalizedLogin(credentials.email))] : [idTag]
+
+  const known = await directory.findByTag(idTag)
+  const key = known?.key ?? (randomId(world.random) as UserKey)
+  const { epoch: deviceEpoch } = await directory.rereadDevice()
+  const vaultAfter = (before: VaultContents | undefined): VaultContents => contentsAfter(grant, session, credentials.provider, before)
+
+  let replaced: Session | undefined
+  const again = await directory.updateUser(key, (record) => {
+    const before = record.vault.kind === 'open' ? record.vault.contents : undefined
+    replaced = before?.session
+    const { refreshIntent: _, ...rest } = record
+    return {
+      ...rest,
+      epoch: Math.max(deviceEpoch, record.epoch) + 1,
+      generation: 1,
+      status: { kind: 'signed-in' },
+      tags: [...new Set([...record.tags, ...tags])],
+      vault: { kind: 'open', contents: vaultAfter(before) },
+    }
+  })
+  const record =
+    again ??
+    (await directory.createUser({
+      key,
+      epoch: deviceEpoch + 1,
+      generation: 1,
+      status: { kind: 'signed-in' },
+      tags,
+      incarnation: randomId(world.random),
+      vault: { kind: 'open', contents: vaultAfter(undefined) },
+    } satisfies UserRecordDraft))
+
+  await directory.updateDevice((device) => ({ ...device, epoch: Math.max(device.epoch, record.epoch), currentUser: key }))
+  return { record, ...(replaced ? { replaced } : {}) }
+}
+
+function contentsAfter(grant: Grant, session: Session, provider: ProviderName, before: VaultContents | undefined): VaultContents {
+  return {
+    userId: grant.userId,
+    session,
+    identities: grant.identities ?? before?.identities ?? [{ id: grant.userId, provider }],
+    profile: grant.profile ?? before?.profile ?? {},
+    customData: grant.customData ?? before?.customData ?? {},
+    ...optional('deviceId', grant.deviceId ?? before?.deviceId),
+    ...optional('serverOffsetMs', grant.serverOffsetMs ?? before?.serverOffsetMs),
+  }
+}
+
+function optional<Name extends string, Value>(name: Name, value: Value | undefined): { [name in Name]?: Value } {
+  return value === undefined ? {} : ({ [name]: value } as { [name in Name]?: Value })
+}
+
+/** Asks who the user is and stores the answer; a failure is nobody's failure, the profile just stays as it was (S6). */
+export async function readProfile(context: AppContext, key: UserKey, accessToken: string, signal?: AbortSignal): Promise<void> {
+  const { backend } = context
+  if (!backend.profile) return
+  const answer = await askBackend(context, async (ask) => backend.profile?.({ ...ask, accessToken }), signal)
+  if (answer) await storeProfile(context, key, answer)
+}
+
+export async function storeProfile({ directory, serverClock }: AppContext, key: UserKey, answer: ProfileAnswer): Promise<void> {
+  await directory.updateUser(key, (record) => {
+    if (record.status.kind === 'logged-out' || record.vault.kind !== 'open' || record.vault.contents.userId !== answer.userId) return null
+    const { identities, profile, customData } = answer
+    const contents = { ...record.vault.contents, identities, profile, customData, profileReadAtMs: serverClock.nowMs() }
+    return { ...record, vault: { kind: 'open', contents } }
+  })
+}
+
+/** Two spellings of one e-mail address find the same user. */
+export function normalizedLogin(email: string): string {
+  return email.normalize('NFKC').trim().toLowerCase()
+}
