@@ -151,13 +151,12 @@ export class AppView {
 
   #listUsers(): Readonly<Record<string, User | LockedUser>> {
     const { device, records } = this.#context.directory
-    const all: Record<string, User | LockedUser> = Object.create(null)
-    for (const record of records.values()) {
-      if (device && isBeingRemoved(device, record)) continue
-      if (record.vault.kind === 'open') all[record.vault.contents.userId] = this.userOf(record)
-      else all[record.key] = { key: record.key }
-    }
-    return all
+    const staying = [...records.values()].filter((record) => !(device && isBeingRemoved(device, record)))
+    return Object.fromEntries(
+      staying.map((record): [string, User | LockedUser] =>
+        record.vault.kind === 'open' ? [record.vault.contents.userId, this.userOf(record)] : [record.key, { key: record.key }],
+      ),
+    )
   }
 
   /** One object per session: a new log-in makes a new one, a refresh does not, an end shows the same one again. */

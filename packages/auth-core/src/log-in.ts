@@ -4,7 +4,7 @@ import { AuthError } from './errors.ts'
 import type { Challenge, Grant, ProfileAnswer, SessionStore, UserRecordDraft } from './ports.ts'
 import { randomId } from './random-id.ts'
 import { type Session, sessionAfter } from './session.ts'
-import type { UserKey, UserRecord, VaultContents } from './user-record.ts'
+import { type UserKey, type UserRecord, type VaultContents, withoutIntent } from './user-record.ts'
 
 /** Asks the server. Nothing is stored yet. @throws {AuthError} */
 export async function requestGrant(context: AppContext, credentials: Credentials, signal: AbortSignal | undefined): Promise<Grant> {
@@ -43,9 +43,8 @@ export async function storeLogIn(
   const again = await directory.updateUser(key, (record) => {
     const before = record.vault.kind === 'open' ? record.vault.contents : undefined
     replaced = before?.session
-    const { refreshIntent: _, ...rest } = record
     return {
-      ...rest,
+      ...withoutIntent(record),
       epoch: Math.max(deviceEpoch, record.epoch) + 1,
       generation: 1,
       status: { kind: 'signed-in' },

@@ -4,7 +4,7 @@ import { AuthError } from './errors.ts'
 import type { Leave, LeaveReason, LeaveReport, Unsynced } from './ports.ts'
 import { randomId } from './random-id.ts'
 import type { User } from './user.ts'
-import type { PendingLeave, UserKey, UserRecord } from './user-record.ts'
+import { type PendingLeave, type UserKey, type UserRecord, withoutIntent } from './user-record.ts'
 
 export interface LogOutOptions {
   /** Default: the current user. */
@@ -142,10 +142,10 @@ export async function finishLeaves({ directory, vault }: AppContext): Promise<vo
   })
 }
 
-function loggedOut({ refreshIntent: _, ...record }: UserRecord, epoch: number): UserRecord {
-  const next: UserRecord = { ...record, epoch, generation: 0, status: { kind: 'logged-out' } }
+function loggedOut(record: UserRecord, epoch: number): UserRecord {
+  const next: UserRecord = { ...withoutIntent(record), epoch, generation: 0, status: { kind: 'logged-out' } }
   if (record.vault.kind !== 'open') return next
-  const { session: __, ...contents } = record.vault.contents
+  const { session: _, ...contents } = record.vault.contents
   return { ...next, vault: { kind: 'open', contents } }
 }
 

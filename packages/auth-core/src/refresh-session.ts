@@ -6,7 +6,7 @@ import type { UserRecordDraft } from './ports.ts'
 import { randomId } from './random-id.ts'
 import { holdWhileAlive } from './refresh-lock.ts'
 import { isFit, type Session, sessionAfter } from './session.ts'
-import type { RefreshIntent, UserKey, UserRecord } from './user-record.ts'
+import { type RefreshIntent, type UserKey, type UserRecord, withoutIntent } from './user-record.ts'
 
 /** How often the server may answer `superseded` before this device stops believing that the newer token will still turn up here. */
 const PATIENCE_WITH_SUPERSEDED = 3
@@ -145,8 +145,4 @@ function withSession(record: UserRecord, session: Session, serverOffsetMs: numbe
   if (record.vault.kind !== 'open') return null
   const contents = { ...record.vault.contents, session, ...(serverOffsetMs === undefined ? {} : { serverOffsetMs }) }
   return { ...withoutIntent(record), generation: record.generation + 1, vault: { kind: 'open', contents } }
-}
-
-function withoutIntent({ refreshIntent: _, ...record }: UserRecord): UserRecord {
-  return record
 }

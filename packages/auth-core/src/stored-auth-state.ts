@@ -64,8 +64,9 @@ export function authEventTo<User>(before: AuthState<User>, now: AuthState<User>)
     case 'locked':
       if (before.kind === 'locked' && isSameLock(before, now)) return null
       return { type: 'locked', locked: now }
-    default:
-      return { type: 'switched', state: now }
+    case 'restoring':
+    case 'unavailable':
+      return before.kind === now.kind ? null : { type: 'switched', state: now }
   }
 }
 

@@ -8,7 +8,7 @@ import type { ApiKeyInfo, SessionInfo, UserContext } from './ports.ts'
 import { randomId } from './random-id.ts'
 import { sessionAfter } from './session.ts'
 import type { TokenKeeper } from './token-keeper.ts'
-import type { UserKey } from './user-record.ts'
+import { type UserKey, withoutIntent } from './user-record.ts'
 
 export interface CallOptions {
   readonly signal?: AbortSignal
@@ -108,9 +108,12 @@ export class UserCalls {
     if (grant.serverOffsetMs !== undefined) serverClock.learn(grant.serverOffsetMs)
     await directory.updateUser(key, (record) => {
       if (record.epoch !== asked?.epoch || record.vault.kind !== 'open') return null
-      const { refreshIntent: _, ...rest } = record
       const session = sessionAfter(grant, serverClock.nowMs(), record.vault.contents.session)
-      return { ...rest, generation: record.generation + 1, vault: { kind: 'open', contents: { ...record.vault.contents, session } } }
+      return {
+        ...withoutIntent(record),
+        generation: record.generation + 1,
+        vault: { kind: 'open', contents: { ...record.vault.contents, session } },
+      }
     })
   }
 

@@ -41,6 +41,12 @@ export interface RefreshIntent {
   readonly superseded?: number
 }
 
+/** The record after its refresh was answered, or is of no interest any more. */
+export function withoutIntent(record: UserRecord): UserRecord {
+  const { refreshIntent: _, ...rest } = record
+  return rest
+}
+
 /** What is sealed. `sealed`: the key is not in memory. `newer`: written by a later version of Nightlatch, kept unread. */
 export type Vault =
   | { readonly kind: 'open'; readonly contents: VaultContents }

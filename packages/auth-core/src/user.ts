@@ -158,7 +158,8 @@ export class User {
 function functionsOf(
   call: (name: string, args: unknown[]) => Promise<unknown>,
 ): Readonly<Record<string, (...args: unknown[]) => Promise<unknown>>> {
-  return new Proxy(Object.create(null), {
+  const none: Record<string, (...args: unknown[]) => Promise<unknown>> = {}
+  return new Proxy(Object.setPrototypeOf(none, null) as typeof none, {
     get: (_, name) =>
       typeof name !== 'string' || name === 'then' || name === 'toJSON' ? undefined : (...args: unknown[]) => call(name, args),
   })

@@ -235,7 +235,10 @@ function wireCredentials(credentials: Credentials): Readonly<Record<string, unkn
         : { provider: 'google', auth_code: credentials.authCode }
     case 'apple':
       return { provider: 'apple', id_token: credentials.idToken }
-    default:
+    case 'email-password':
+    case 'api-key':
+    case 'jwt':
+    case 'function':
       return credentials
   }
 }

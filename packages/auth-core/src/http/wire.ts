@@ -77,10 +77,10 @@ function parseProfileFields(wire: Readonly<Record<string, unknown>>): UserProfil
   return Object.fromEntries(Object.entries(wire).map(([name, value]) => [PROFILE_NAMES[name] ?? name, value]))
 }
 
-/** A body of JSON fields; a `__proto__` key is a plain own field here and goes nowhere. */
+/** A body of JSON fields, without the one name that could reach a prototype. */
 export function fields(body: unknown): Readonly<Record<string, unknown>> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new UnreadableBody('The answer is not a JSON object.')
-  return Object.assign(Object.create(null), body)
+  return Object.fromEntries(Object.entries(body).filter(([name]) => name !== '__proto__'))
 }
 
 export function text(wire: Readonly<Record<string, unknown>>, name: string): string {
@@ -105,7 +105,7 @@ export function list(wire: Readonly<Record<string, unknown>>, name: string): rea
 function record(wire: Readonly<Record<string, unknown>>, name: string): Readonly<Record<string, unknown>> {
   const value = wire[name]
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new UnreadableBody(`\`${name}\` is not an object.`)
-  return Object.fromEntries(Object.entries(value).filter(([field]) => field !== '__proto__'))
+  return fields(value)
 }
 
 function maybe<T>(

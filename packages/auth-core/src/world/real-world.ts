@@ -25,13 +25,14 @@ export function realWorld(): World {
 const platformTimers: Timers = {
   start(delayMs, callback, { background = false } = {}) {
     const id: unknown = setTimeout(callback, Math.min(Math.max(delayMs, 0), MAX_TIMER_MS))
-    if (background && isNodeTimer(id)) id.unref()
+    if (background && isUnrefable(id)) id.unref()
     return () => clearTimeout(id as number)
   },
 }
 
-function isNodeTimer(id: unknown): id is { unref(): void } {
-  return typeof id === 'object' && id !== null && 'unref' in id
+/** Node's timers and channels keep the process alive unless told otherwise. */
+function isUnrefable(handle: unknown): handle is { unref(): void } {
+  return typeof handle === 'object' && handle !== null && 'unref' in handle
 }
 
 function platformConnectivity(): Connectivity {
@@ -173,7 +174,7 @@ const broadcastChannels: Channels = {
   open(name): Channel {
     const channel = new BroadcastChannel(name)
     // Node keeps the process alive for an open channel; a session manager must not.
-    if ('unref' in channel && typeof channel.unref === 'function') channel.unref()
+    if (isUnrefable(channel)) channel.unref()
     let open = true
     return {
       post(message) {
