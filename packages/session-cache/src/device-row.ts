@@ -5,18 +5,19 @@ import type {
   PendingRevocation,
   PendingWipe,
   PlatformKey,
+  Revision,
   UserKey,
 } from '@nightlatch/auth-core'
 import { sealingKey } from './data-key.ts'
 import { framed, isPlainObject, toBase64url, utf8 } from './encoding.ts'
 import { type Binding, type Envelope, parseEnvelope, seal, unseal } from './envelope.ts'
 
-/** The device's row as it is stored. Revoke handles and verifiers are sealed; the rest says nothing about anybody. */
+/** What of the device's record lies open: it says nothing about anybody and gives no access. */
+type DeviceFacts = Omit<DeviceRecordDraft, 'outbox' | 'redirects'>
+
+/** The device's row as it is stored. Revoke handles and verifiers are sealed. */
 export interface DeviceRow {
-  readonly currentUser: UserKey | null
-  readonly epoch: number
-  readonly switchEpoch: number
-  readonly wipes: readonly PendingWipe[]
+  readonly facts: DeviceFacts
   readonly sealed: Envelope | null
   /** Proof that the device key is still the one this store was made with. */
   readonly keyCheck: string
@@ -38,26 +39,30 @@ export async function deviceKeys(deviceKey: PlatformKey): Promise<DeviceKeys> {
 }
 
 export function parseDeviceRow(stored: unknown): DeviceRow | null {
-  if (!isPlainObject(stored)) return null
-  const { currentUser, epoch, switchEpoch, wipes, sealed, keyCheck } = stored
-  if (typeof epoch !== 'number' || typeof switchEpoch !== 'number' || typeof keyCheck !== 'string') return null
+  if (!isPlainObject(stored) || !isPlainObject(stored.facts) || typeof stored.keyCheck !== 'string') return null
+  const { facts, sealed, keyCheck } = stored
+  if (typeof facts.epoch !== 'number' || typeof facts.switchEpoch !== 'number') return null
   return {
-    currentUser: typeof currentUser === 'string' ? (currentUser as UserKey) : null,
-    epoch,
-    switchEpoch,
-    wipes: Array.isArray(wipes) ? wipes.filter(isWipe) : [],
+    facts: {
+      ...facts,
+      currentUser: typeof facts.currentUser === 'string' ? (facts.currentUser as UserKey) : null,
+      epoch: facts.epoch,
+      switchEpoch: facts.switchEpoch,
+      wipes: Array.isArray(facts.wipes) ? facts.wipes.filter(isWipe) : [],
+    },
     sealed: parseEnvelope(sealed),
     keyCheck,
   }
 }
 
 export async function sealDeviceRow(
-  { currentUser, epoch, switchEpoch, wipes, outbox, redirects }: DeviceRecordDraft,
+  { outbox, redirects, ...open }: DeviceRecordDraft & { readonly revision?: Revision },
   keys: DeviceKeys,
   binding: Omit<Binding, 'field'>,
 ): Promise<DeviceRow> {
+  const { revision: _, ...facts } = open
   const sealed = await seal(keys.sealing, utf8(JSON.stringify({ v: 1, outbox, redirects })), { ...binding, field: 'outbox' })
-  return { currentUser, epoch, switchEpoch, wipes, sealed, keyCheck: keys.keyCheck }
+  return { facts, sealed, keyCheck: keys.keyCheck }
 }
 
 /** A sealed part that does not open costs the undelivered revocations (the sessions then end at the server by themselves), nothing else. */
@@ -66,13 +71,9 @@ export async function openDeviceRow(
   keys: DeviceKeys,
   binding: Omit<Binding, 'field'>,
 ): Promise<Omit<DeviceRecord, 'revision'>> {
-  const { currentUser, epoch, switchEpoch, wipes, sealed } = row
-  const hidden = sealed ? await openHidden(sealed, keys, binding) : {}
+  const hidden = row.sealed ? await openHidden(row.sealed, keys, binding) : {}
   return {
-    currentUser,
-    epoch,
-    switchEpoch,
-    wipes,
+    ...row.facts,
     outbox: Array.isArray(hidden.outbox) ? hidden.outbox.filter(isRevocation) : [],
     redirects: Array.isArray(hidden.redirects) ? hidden.redirects.filter(isRedirect) : [],
   }
