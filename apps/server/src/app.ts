@@ -15,6 +15,7 @@ import { pullRoute } from './routes/sync-pull.ts'
 import { pushRoute } from './routes/sync-push.ts'
 import { streamRoute } from './routes/sync-stream.ts'
 import type { Services } from './services.ts'
+import { readBearer } from './tokens/bearer.ts'
 
 /** Large enough for any batch a client should send, small enough to be held in memory many times. */
 const MAX_BODY_BYTES = 1_048_576
@@ -52,7 +53,7 @@ export function createApp(services: Services): { fetch(request: Request, connect
     }),
   )
 
-  for (const { method, path, body, noStore, handle } of routes) {
+  for (const { method, path, bearer, body, noStore, handle } of routes) {
     app.on(method, path, async (context) => {
       const request = context.req.raw
       if (noStore) context.header('Cache-Control', 'no-store')
@@ -61,6 +62,7 @@ export function createApp(services: Services): { fetch(request: Request, connect
           request,
           url: new URL(request.url),
           params: context.req.param(),
+          claims: bearer ? await readBearer(services, request) : undefined,
           body: body && (await readBody(request, body, MAX_BODY_BYTES)),
           peer: context.env.incoming?.socket.remoteAddress,
         },

@@ -49,6 +49,8 @@ export interface RunningServer {
 
 /** How long running requests may take once the server closes. */
 const DRAIN_MS = 5000
+/** Longer than the minute that proxies keep their connections, so that none sends into one that is just being closed. */
+const KEEP_ALIVE_MS = 65_000
 
 /**
  * Starts a server and resolves when it answers.
@@ -63,6 +65,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const app = createApp(services)
     const listener = getRequestListener((request, connection) => app.fetch(request, connection))
     const http = createServer((incoming, outgoing) => void listener(incoming, outgoing))
+    http.keepAliveTimeout = KEEP_ALIVE_MS
     const { port, host = '127.0.0.1' } = options
     await listen(http, port ?? 0, host)
     const address = http.address() as AddressInfo
@@ -118,9 +121,10 @@ async function listen(http: Server, port: number, host: string): Promise<void> {
 async function shutDown(http: Server, { streams, bus }: Services, database: OpenDatabase): Promise<void> {
   const drained = new Promise<void>((resolve) => void http.close(() => resolve()))
   streams.close()
-  http.closeIdleConnections()
+  const idle = setInterval(() => http.closeIdleConnections(), 20) // a connection becomes idle when its last answer is out
   const impatience = setTimeout(() => http.closeAllConnections(), DRAIN_MS)
   await drained
+  clearInterval(idle)
   clearTimeout(impatience)
   await bus.close()
   await database.close()

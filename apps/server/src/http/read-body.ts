@@ -42,5 +42,8 @@ export function parseJson(text: string): unknown {
   }
 }
 
+/** The rest of the body is not read, so the connection cannot be used again. */
 const tooLarge = (maxBytes: number) =>
-  new ApiError(413, 'body_too_large', `The body is larger than ${maxBytes} bytes. Send less at a time.`)
+  new ApiError(413, 'body_too_large', `The body is larger than ${maxBytes} bytes. Send less at a time.`, {
+    headers: { Connection: 'close' },
+  })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { answer, route } from '../http/route.ts'
-import { authorize, readBearer } from '../tokens/bearer.ts'
+import { authorize } from '../tokens/bearer.ts'
 
 const jsonObject = z.record(z.string(), z.unknown())
 
@@ -18,8 +18,7 @@ export const profileRoute = route({
       custom_data: jsonObject,
     }),
   },
-  async handle({ request }, services) {
-    const claims = await readBearer(services, request)
+  async handle({ claims }, services) {
     return services.db.transaction().execute(async (tx) => {
       const { userId } = await authorize(tx, services, claims)
       const user = await tx.selectFrom('users').select(['profile', 'custom_data']).where('id', '=', userId).executeTakeFirstOrThrow()

@@ -5,7 +5,7 @@ import { checkpointShape, parseCheckpoint } from '../sync/checkpoint.ts'
 import { findCollection } from '../sync/find-collection.ts'
 import { pull } from '../sync/pull.ts'
 import { readableScopes } from '../sync/scope.ts'
-import { authorize, readBearer } from '../tokens/bearer.ts'
+import { authorize } from '../tokens/bearer.ts'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1000
@@ -17,8 +17,7 @@ export const pullRoute = route({
   bearer: true,
   noStore: true,
   answers: { 200: z.object({ documents: z.array(z.record(z.string(), z.unknown())), checkpoint: checkpointShape }) },
-  async handle({ request, url, params }, services) {
-    const claims = await readBearer(services, request)
+  async handle({ claims, url, params }, services) {
     const collection = findCollection(services.collections, params.collection, params.schemaVersion)
     const limit = readLimit(url.searchParams.get('limit'))
     const since = parseCheckpoint(url.searchParams.get('checkpoint'))

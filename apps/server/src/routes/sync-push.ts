@@ -4,7 +4,7 @@ import { answer, route } from '../http/route.ts'
 import { findCollection } from '../sync/find-collection.ts'
 import { push } from '../sync/push.ts'
 import { writableScope } from '../sync/scope.ts'
-import { authorize, readBearer } from '../tokens/bearer.ts'
+import { authorize } from '../tokens/bearer.ts'
 
 const MAX_ROWS = 1000
 /** Taken as it came: a schema that rebuilds objects would drop fields such as `__proto__`. */
@@ -23,8 +23,7 @@ export const pushRoute = route({
       rejected: z.array(z.object({ id: z.string(), code: z.string(), error: z.string() })),
     }),
   },
-  async handle({ request, url, params, body }, services) {
-    const claims = await readBearer(services, request)
+  async handle({ claims, url, params, body }, services) {
     const collection = findCollection(services.collections, params.collection, params.schemaVersion)
     const { scopeKey, plan } = await services.db.transaction().execute(async (tx) => {
       const caller = await authorize(tx, services, claims)

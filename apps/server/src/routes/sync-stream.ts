@@ -2,7 +2,7 @@ import { BearerRefused } from '../http/api-error.ts'
 import { route } from '../http/route.ts'
 import { findCollection } from '../sync/find-collection.ts'
 import { readableScopes } from '../sync/scope.ts'
-import { authorize, readBearer } from '../tokens/bearer.ts'
+import { authorize } from '../tokens/bearer.ts'
 
 export const streamRoute = route({
   method: 'GET',
@@ -11,8 +11,7 @@ export const streamRoute = route({
   bearer: true,
   noStore: true,
   answers: { 200: 'text/event-stream' },
-  async handle({ request, url, params }, services) {
-    const claims = await readBearer(services, request)
+  async handle({ claims, url, params }, services) {
     const collection = findCollection(services.collections, params.collection, params.schemaVersion)
     const scopes = readableScopes(collection, url.searchParams.getAll('scope'), claims)
     const stream = services.streams.open({
