@@ -7,7 +7,7 @@ export type { LeaveParticipant, LogOutOptions, LogOutResult } from './log-out.ts
 export { MemoryShelf, memorySessionStore } from './memory-session-store.ts'
 export { BackendFailure, type Outcome, type OverReason } from './outcome.ts'
 export type * from './ports.ts'
-export { RevisionConflict, StoreUnavailable } from './ports.ts'
+export { RevisionConflict, StoreUnavailable, UnlockRefused } from './ports.ts'
 export { isFit, type Session, sessionEndsAtMs } from './session.ts'
 export type { User, UserState } from './user.ts'
 export type { ApiKeys, CallOptions, Sessions } from './user-calls.ts'

@@ -201,17 +201,79 @@ export class StoreUnavailable extends Error {
   }
 }
 
-/** Keys of users who can be locked. Secrets are passed and never kept. Without a vault `app.unlock` is `not-supported`. */
+/**
+ * Keys of users who can be locked. Secrets are passed and never kept. Without a vault `app.unlock` is `not-supported`.
+ * Methods that take a secret reject with `UnlockRefused`.
+ */
 export interface DeviceVault {
-  enroll(user: UserKey, kind: UnlockMethod, secret: string): Promise<void>
+  /** `proof`: a secret that opens the user already; needed where nothing that opens without one is stored. */
+  enroll(user: UserKey, kind: UnlockMethod, secret: string, proof?: UnlockProof): Promise<void>
   disenroll(user: UserKey, kind: UnlockMethod): Promise<void>
   rewrap(user: UserKey, kind: UnlockMethod, secret: string): Promise<void>
   unlock(hint: UnlockHint, kind: UnlockMethod, secret: string, signal?: AbortSignal): Promise<UserKey>
   lock(user: UserKey, why: LockReason): Promise<void>
   destroy(user: UserKey): Promise<void>
   methods(user: UserKey): Promise<readonly UnlockMethod[]>
+  /** The vault found a reason to lock a user (idle, age, clock, attempts); the app locks, after what it has to finish. */
   readonly changes$: Observable<VaultChange>
+  /**
+   * Called once the server has accepted a log-in and before it is stored: opens the user's data key by the fresh `proof`, else by the server's
+   * unlock key, else prepares a new one. What it prepared is written by the next `SessionStore.update` of that user, together with the session (S6).
+   */
+  admit?(user: UserKey, proof: UnlockProof | null, serverKey?: () => Promise<Uint8Array<ArrayBuffer>>): Promise<Admission>
+  status?(user: UserKey): Promise<VaultStatus>
 }
+
+export interface UnlockProof {
+  readonly kind: UnlockMethod
+  readonly secret: string
+}
+
+/** `new-key`: what the user's old key sealed could not be opened and was set aside (event `data-sealed`). */
+export type Admission = 'same-key' | 'first-key' | 'new-key'
+
+/** What an app can show beside the field for a secret. */
+export interface VaultStatus {
+  readonly methods: readonly UnlockMethod[]
+  /** Why nothing opens the user offline now. */
+  readonly refuses?: 'age' | 'clock' | 'attempts'
+  readonly attemptsLeft: number
+  readonly retryAtMs?: number
+  /** When offline access ends if the server is not reached until then, by the device's clock. */
+  readonly offlineEndsAtMs?: number
+}
+
+/** Why a vault did not open, or did not do what was asked. `wrong-secret` also where nobody is known: the two are not told apart. */
+export class UnlockRefused extends Error {
+  override readonly name = 'UnlockRefused'
+  readonly code: UnlockRefusal
+  readonly attemptsLeft?: number
+  readonly retryAtMs?: number
+
+  constructor(code: UnlockRefusal, message: string, facts: { readonly attemptsLeft?: number; readonly retryAtMs?: number } = {}) {
+    super(message)
+    this.code = code
+    if (facts.attemptsLeft !== undefined) this.attemptsLeft = facts.attemptsLeft
+    if (facts.retryAtMs !== undefined) this.retryAtMs = facts.retryAtMs
+  }
+}
+
+export type UnlockRefusal =
+  | 'wrong-secret'
+  /** Wait until `retryAtMs`. */
+  | 'throttled'
+  /** No attempts are left; log in online. */
+  | 'attempts'
+  /** Offline access has ended by age; log in online. */
+  | 'age'
+  /** The device's clock was turned back; log in online, or correct the clock. */
+  | 'clock'
+  /** Locking would leave no way to open the user again. */
+  | 'no-unlock-method'
+  /** Changing methods needs a secret that opens the user, or an online log-in. */
+  | 'needs-secret'
+  /** The secret is too weak for its kind, or the platform cannot protect that kind. */
+  | 'weak-secret'
 
 export type UnlockHint = { readonly key: UserKey } | { readonly login: string }
 export type VaultChange = { readonly key: UserKey; readonly why: LockReason }

@@ -23,6 +23,10 @@ export interface UserRecord {
   readonly incarnation: string
   readonly refreshIntent?: RefreshIntent
   readonly vault: Vault
+  /** What a chooser of accounts may show while the user is locked. Sealed for the device, kept only where labels were opted in. */
+  readonly label?: string
+  /** The session's revoke handle, sealed for the device, so that a locked user can be logged out at the server too (S5). */
+  readonly revokeHandle?: string
 }
 
 export type RecordStatus =

@@ -1,1 +1,3 @@
+export { type Fault, faults, ScriptedServer, type SeenRequest } from './scripted-server.ts'
 export { type StoreDevice, sessionStoreContract } from './session-store-contract.ts'
+export { SimulatedDevice, SimulatedTab, settle } from './simulated-world.ts'

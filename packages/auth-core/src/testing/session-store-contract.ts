@@ -65,6 +65,7 @@ export function sessionStoreContract(name: string, makeDevice: () => StoreDevice
         refreshIntent: { attemptId: 'attempt', generation: 3, ownerLock: 'tab', writtenAtMs: 12 },
         status: { kind: 'over', reason: 'revoked' },
         generation: 3,
+        revokeHandle: 'revoke-handle',
       }
 
       await store.update(ann, null, full)
@@ -294,6 +295,7 @@ const fullDevice: DeviceRecordDraft = {
   wipes: [{ incarnation: 'gone', requestedAtMs: 1 }],
   outbox: [{ id: 'r1', revokeHandle: 'revoke-handle', queuedAtMs: 2 }],
   redirects: [{ state: 'state', verifier: 'verifier', begunAtMs: 3 }],
+  leaves: [{ key: ben, epoch: 7, to: 'logged-out' }],
 }
 
 function withoutRevision(record: UserRecord | DeviceRecord | null): object | null {
