@@ -173,8 +173,16 @@ function handOver(node, args) {
   const env = { ...process.env, PATH: path, TURBO_TELEMETRY_DISABLED: '1' }
   const child = spawn(node, args, { cwd: root, env, stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  stopWithNpm(() => child.kill('SIGTERM'))
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('exit', (code) => resolve(code ?? 1))
   })
+}
+
+/** npm passes a SIGTERM on to the shell between it and this process, and that shell dies of it without telling anybody. */
+function stopWithNpm(stop) {
+  if (!process.env.npm_lifecycle_event) return
+  const shell = process.ppid
+  setInterval(() => process.ppid !== shell && stop(), 500).unref()
 }

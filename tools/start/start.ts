@@ -39,14 +39,23 @@ async function main(): Promise<number> {
 }
 
 function programs(dataFolder: string, ports: Ports): Program[] {
-  const source = '--conditions=nightlatch-source'
-  const serverArgs = ['--port', String(ports.server), '--data', join(dataFolder, 'server'), '--origin', urlOf(ports.fieldbook)]
+  const program = (name: string, main: string, flags: Record<string, string>, ...switches: string[]): Program => ({
+    name,
+    args: ['--conditions=nightlatch-source', main, ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]), ...switches],
+  })
   return [
-    { name: 'server', args: [source, 'apps/server/src/main.ts', ...serverArgs] },
-    {
-      name: 'fieldbook',
-      args: [source, 'apps/fieldbook/serve/main.ts', '--port', String(ports.fieldbook), '--server', urlOf(ports.server)],
-    },
+    program(
+      'server',
+      'apps/server/src/main.ts',
+      {
+        port: String(ports.server),
+        data: join(dataFolder, 'server'),
+        config: 'apps/fieldbook/server.json',
+        origin: urlOf(ports.fieldbook),
+      },
+      '--dev-routes', // the fieldbook's "revoke me"
+    ),
+    program('fieldbook', 'apps/fieldbook/serve/main.ts', { port: String(ports.fieldbook), server: urlOf(ports.server) }),
   ]
 }
 

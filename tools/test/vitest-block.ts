@@ -51,8 +51,11 @@ function countFiles(root: string, pattern: string): number {
 function runVitest(root: string, args: string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const vitest = spawn(process.execPath, [join(root, 'node_modules', 'vitest', 'vitest.mjs'), ...args], { cwd: root, stdio: 'inherit' })
-    const stop = (): void => void vitest.kill('SIGTERM')
-    process.on('SIGTERM', stop)
+    const stop = (): void => {
+      vitest.kill('SIGTERM')
+      process.exit(143)
+    }
+    process.once('SIGTERM', stop)
     vitest.on('error', reject)
     vitest.on('exit', (code) => {
       process.off('SIGTERM', stop)
