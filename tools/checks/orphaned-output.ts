@@ -7,8 +7,8 @@ export function removeOrphanedOutput(root: string): void {
     const dist = join(root, workspace, 'dist')
     if (!existsSync(join(dist, '.tsbuildinfo'))) continue // not built by tsc
     for (const output of globSync('**/*.{js,js.map,d.ts,d.ts.map}', { cwd: dist })) {
-      const source = join(root, workspace, 'src', output.replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts'))
-      if (!existsSync(source)) rmSync(join(dist, output))
+      const source = join(root, workspace, 'src', output.replace(/(\.d\.ts|\.js)(\.map)?$/, ''))
+      if (!existsSync(`${source}.ts`) && !existsSync(`${source}.js`)) rmSync(join(dist, output))
     }
   }
 }
