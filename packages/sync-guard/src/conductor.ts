@@ -1,0 +1,204 @@
+import type { World } from '@nightlatch/auth-core/world'
+import { Gate } from './gate.ts'
+import type { HaltReport } from './guard-api.ts'
+import { halt } from './halt.ts'
+import { Lease } from './lease.ts'
+import type { SyncPolicy } from './policy.ts'
+import type { Replication, RunContext } from './replication.ts'
+import type { TellEvent } from './sync-events.ts'
+import type { SyncSession } from './sync-session.ts'
+import type { HaltedBy } from './sync-state.ts'
+import { TokenSource } from './token-source.ts'
+
+export interface Registration {
+  readonly replication: Replication
+  /** Whose documents these are. `undefined` until the first session is known. */
+  userId: string | undefined
+}
+
+export interface ConductorOptions {
+  readonly id: string
+  readonly world: World
+  readonly policy: Required<SyncPolicy>
+  readonly tell: TellEvent
+  readonly changed: () => void
+  readonly onLoginRequired: (session: SyncSession, reason: string) => void
+}
+
+/**
+ * Keeps what runs in line with what may run. Every reason to run or not to run is a fact set here; whoever changes one calls `reconcile`,
+ * which closes the gate at once and does the rest in turn, so that no two starts and halts ever overlap.
+ */
+export class Conductor {
+  readonly registrations = new Set<Registration>()
+  session: SyncSession | null | undefined
+  /** The app asked for a pause; it lasts over refreshes and new sessions (G7). */
+  paused = false
+  /** The page is frozen or in the back-forward cache. */
+  asleep = false
+  /** This user is leaving, here or in another tab, or has left. */
+  leaving: Extract<HaltedBy, 'leave' | 'lock'> | undefined
+  disposed = false
+  readonly #options: ConductorOptions
+  readonly #lease: Lease
+  readonly #over = new WeakMap<SyncSession, string>()
+  #run: (RunContext & { readonly startedAtMs: number }) | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+  #halting = false
+  #unknownOutcome = 0
+
+  constructor(options: ConductorOptions) {
+    this.#options = options
+    this.#lease = new Lease(options.world.locks, () => {
+      options.tell({ type: 'lease', state: 'held' })
+      void this.reconcile()
+    })
+  }
+
+  get tokens(): TokenSource | undefined {
+    return this.#run?.tokens
+  }
+
+  get halting(): boolean {
+    return this.#halting
+  }
+
+  /** Whether this tab is the one that replicates. */
+  get leads(): boolean {
+    return this.#run !== undefined
+  }
+
+  get loginRequired(): string | undefined {
+    return this.session ? this.#over.get(this.session) : undefined
+  }
+
+  get haltedBy(): HaltedBy | undefined {
+    if (this.leaving) return this.leaving
+    return this.paused ? 'app' : undefined
+  }
+
+  /** The name under which tabs speak of this user's sync. */
+  get user(): string | undefined {
+    return this.session ? `${this.#options.id}:${this.session.databaseName ?? this.session.userId}` : undefined
+  }
+
+  /** Resolves when what runs is what may run. The gate is closed, if it must be, when this returns. */
+  async reconcile(): Promise<HaltReport['unknownOutcome']> {
+    if (this.#run && this.#run.session !== this.#mayRun()) this.#run.gate.close()
+    this.#options.changed()
+    await this.inTurn(() => this.#settle())
+    return this.#unknownOutcome
+  }
+
+  /** Does `work` while nothing starts or halts. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work)
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+
+  /** A person may try again with the same session, for instance after the server was mended. */
+  forgetLoginRequired(): void {
+    if (this.session) this.#over.delete(this.session)
+  }
+
+  loginIsRequired(session: SyncSession, reason: string): void {
+    if (this.#over.has(session)) return
+    this.#over.set(session, reason)
+    this.#options.tell({ type: 'login-required', userId: session.userId, reason })
+    this.#options.onLoginRequired(session, reason)
+    void this.reconcile()
+  }
+
+  /** Starts one more replication in the current run, if there is one that it belongs to. */
+  join(registration: Registration): Promise<void> {
+    return this.inTurn(async () => {
+      if (this.#run && this.#belongs(registration, this.#run.session)) await this.#startOne(registration, this.#run)
+    })
+  }
+
+  /** Halts one replication for good, without touching the others. */
+  async quit(registration: Registration): Promise<void> {
+    this.registrations.delete(registration)
+    const { replication } = registration
+    replication.running?.gate.close()
+    await this.inTurn(async () => {
+      const { running } = replication
+      if (running) await halt([running], running.gate, this.#options.world, this.#options.policy)
+      replication.finish()
+      await replication.close()
+    })
+    this.#options.changed()
+  }
+
+  #mayRun(): SyncSession | undefined {
+    const { session } = this
+    if (!session || this.disposed || this.paused || this.asleep || this.leaving || this.#over.has(session)) return undefined
+    return session
+  }
+
+  async #settle(): Promise<void> {
+    const session = this.#mayRun()
+    if (this.#run && this.#run.session !== session) await this.#halt(this.#run)
+    const { user } = this
+    if (!session || user === undefined) return this.#lease.release()
+    this.#lease.want(user)
+    if (!this.#run && this.#lease.isHeld(user)) await this.#start(session)
+  }
+
+  async #start(session: SyncSession): Promise<void> {
+    const { world, policy, tell, changed } = this.#options
+    const gate = new Gate()
+    const tokens = new TokenSource({
+      session,
+      gate,
+      world,
+      policy,
+      changed,
+      onLoginRequired: (reason) => {
+        gate.close()
+        this.loginIsRequired(session, reason)
+      },
+      onDelay: (retryAtMs) => tell({ type: 'token-delayed', retryAtMs }),
+    })
+    this.#run = { session, gate, tokens, startedAtMs: world.clock.nowMs() }
+    const mine = [...this.registrations].filter((registration) => this.#belongs(registration, session))
+    tell({ type: 'started', userId: session.userId, replications: mine.length })
+    const run = this.#run
+    await Promise.all(mine.map((registration) => this.#startOne(registration, run)))
+    void tokens.current().catch(() => {}) // a session that is over is noticed also when there is nothing to send
+  }
+
+  async #startOne({ replication }: Registration, run: RunContext): Promise<void> {
+    try {
+      await replication.start(run)
+    } catch (error) {
+      const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown'
+      this.#options.tell({ type: 'rxdb-error', collection: replication.name, code })
+    }
+  }
+
+  async #halt(run: RunContext): Promise<void> {
+    const { world, policy, tell, changed } = this.#options
+    const haltedAtMs = world.clock.monotonicMs()
+    this.#halting = true
+    changed()
+    const replications = [...this.registrations].map(({ replication }) => replication)
+    await halt(
+      replications.flatMap(({ running }) => (running ? [running] : [])),
+      run.gate,
+      world,
+      policy,
+    )
+    this.#unknownOutcome = replications.reduce((sum, replication) => sum + replication.finish(), 0)
+    this.#run = undefined
+    this.#halting = false
+    const tookMs = world.clock.monotonicMs() - haltedAtMs
+    tell({ type: 'halted', userId: run.session.userId, by: this.haltedBy ?? 'session', tookMs, unknownOutcome: this.#unknownOutcome })
+    changed()
+  }
+
+  #belongs({ userId }: Registration, session: SyncSession): boolean {
+    return userId === session.userId
+  }
+}

@@ -1,0 +1,76 @@
+import type { World } from '@nightlatch/auth-core/world'
+import { type Observable, Subscription } from 'rxjs'
+import type { FlushOptions, FlushReport } from './guard-api.ts'
+import type { SyncState } from './sync-state.ts'
+
+export interface FlushParts {
+  readonly world: World
+  readonly state$: Observable<SyncState>
+  /** Counts from storage. */
+  readonly count: () => Promise<number>
+  /** Ends every wait, so that a dead network shows at once. */
+  readonly hurry: () => void
+}
+
+/** Waits for the running sync to upload what is pending. Not by RxDB's `awaitInSync`: that one resolves while paused and never when offline. */
+export async function flush(parts: FlushParts, { timeoutMs = 10_000, signal, onProgress }: FlushOptions): Promise<FlushReport> {
+  const before = await parts.count()
+  if (before === 0) return { uploaded: 0, pending: 0, stoppedBy: 'done' }
+  const stoppedBy = await waitForUpload(parts, timeoutMs, signal, (pending) =>
+    onProgress?.({ uploaded: Math.max(0, before - pending), pending }),
+  )
+  const pending = await parts.count()
+  return { uploaded: Math.max(0, before - pending), pending, stoppedBy: pending === 0 ? 'done' : stoppedBy }
+}
+
+function waitForUpload(
+  { world, state$, hurry }: FlushParts,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+  progress: (pending: number) => void,
+): Promise<FlushReport['stoppedBy']> {
+  return new Promise((resolve) => {
+    const waiting = new Subscription()
+    const stop = (stoppedBy: FlushReport['stoppedBy']) => {
+      waiting.unsubscribe()
+      resolve(stoppedBy)
+    }
+    const abort = () => stop('aborted')
+    signal?.addEventListener('abort', abort, { once: true })
+    waiting.add(() => signal?.removeEventListener('abort', abort))
+    waiting.add(world.timers.start(timeoutMs, () => stop('timeout')))
+    if (signal?.aborted) return abort()
+
+    let first: SyncState | undefined
+    waiting.add(
+      state$.subscribe((state) => {
+        first ??= state
+        progress(state.pending.count)
+        const over = verdict(state, first)
+        if (over) stop(over)
+      }),
+    )
+    if (!waiting.closed) hurry()
+  })
+}
+
+/** Why there is nothing to wait for any more. Trouble that was there before the hurry is given one more try. */
+function verdict(state: SyncState, first: SyncState): FlushReport['stoppedBy'] | undefined {
+  if (state.pending.exact && state.pending.count === 0) return 'done'
+  switch (state.kind) {
+    case 'login-required':
+      return 'login-required'
+    case 'halted':
+    case 'halting':
+      return 'halted'
+    case 'offline':
+      return first.kind === 'offline' && first.retryAtMs === state.retryAtMs ? undefined : 'offline'
+    case 'blocked':
+      return 'blocked'
+    case 'idle':
+    case 'syncing':
+    case 'synced':
+    case 'refreshing':
+      return undefined
+  }
+}

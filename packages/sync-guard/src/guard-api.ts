@@ -1,0 +1,91 @@
+import type { World } from '@nightlatch/auth-core/world'
+import type { RxDatabase } from 'rxdb/plugins/core'
+import type { RxReplicationState } from 'rxdb/plugins/replication'
+import type { Observable } from 'rxjs'
+import type { SyncPolicy } from './policy.ts'
+import type { ReplicateOptions } from './replication-options.ts'
+import type { SyncEvent } from './sync-events.ts'
+import type { SyncSession$ } from './sync-session.ts'
+import type { CollectionSyncState, HaltedBy, PendingCount, SyncState } from './sync-state.ts'
+import type { OpenDatabaseOptions } from './user-database.ts'
+
+export interface SyncGuardOptions {
+  /** Names the app on this device: tabs with the same one share the work. */
+  readonly id: string
+  readonly session$: SyncSession$
+  /** Called once for each session that is over, also if it was over before the guard was created. */
+  readonly onLoginRequired?: (event: { readonly reason: string; readonly userId: string }) => void
+  readonly policy?: SyncPolicy
+  readonly world?: World
+}
+
+export interface SyncGuard {
+  /** Replicates a collection for the current user, whenever its session allows. Stops for good when that user leaves or `dispose` is called. */
+  replicate<Doc, Checkpoint = unknown>(options: ReplicateOptions<Doc, Checkpoint>): GuardedReplication
+  /** Opens the current user's own database, or gives the open one. Closed when the user leaves. */
+  openDatabase<Collections>(options: OpenDatabaseOptions): Promise<RxDatabase<Collections>>
+  /** Counts from storage what the server has not acknowledged. */
+  pendingWrites(): Promise<PendingReport>
+  /** Waits until everything pending is uploaded. Gives up at once when that cannot be now. */
+  flush(options?: FlushOptions): Promise<FlushReport>
+  /** The app pauses sync, in all tabs, until `resume`: over token refreshes and new sessions too (G7). Databases stay open. */
+  suspend(): Promise<HaltReport>
+  resume(): Promise<void>
+  /** The user leaves: halts, counts, keeps or discards, closes the database. Revoke tokens only after it has resolved. */
+  end(options?: EndOptions): Promise<EndReport>
+  /** Stops everything in this tab and leaves the data as it is. */
+  dispose(): Promise<void>
+  readonly state: SyncState
+  readonly state$: Observable<SyncState>
+  readonly events$: Observable<SyncEvent>
+}
+
+export interface GuardedReplication {
+  readonly state: CollectionSyncState
+  /** RxDB's object of the current run, for its observables. Do not pause, cancel or start it. */
+  readonly rxReplication: RxReplicationState<never, unknown> | undefined
+  reSync(): void
+  dispose(): Promise<void>
+}
+
+export interface PendingReport extends PendingCount {
+  readonly rejected: number
+  readonly collections: Readonly<Record<string, number>>
+}
+
+export interface FlushOptions {
+  /** Default 10_000. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: { readonly uploaded: number; readonly pending: number }) => void
+}
+
+export interface FlushReport {
+  readonly uploaded: number
+  readonly pending: number
+  readonly stoppedBy: 'done' | 'timeout' | 'aborted' | 'offline' | 'login-required' | 'blocked' | 'halted'
+}
+
+export interface HaltReport {
+  /** Documents whose push was sent and not answered in time. They are recognised when they are sent again. */
+  readonly unknownOutcome: number
+  /** Tabs that were open and did not confirm. They ask for a token before their next send, and get none. */
+  readonly silentTabs: number
+}
+
+export interface EndOptions {
+  /** `keep` (default), `upload` (try until `timeoutMs`, then keep), or `discard`. */
+  readonly unsynced?: 'upload' | 'keep' | 'discard'
+  /** For uploading. Default 10_000. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+  /** Shown as `halted { by }`. Default `leave`. */
+  readonly by?: Extract<HaltedBy, 'leave' | 'lock'>
+}
+
+export interface EndReport extends HaltReport {
+  readonly uploaded: number
+  /** Writes that stay on the device, refused ones included. */
+  readonly kept: number
+  readonly discarded: number
+}

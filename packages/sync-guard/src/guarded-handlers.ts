@@ -1,0 +1,148 @@
+import type { ReplicationPullHandler, ReplicationPullHandlerResult, ReplicationPushHandler } from 'rxdb/plugins/core'
+import type { Lane } from './lane.ts'
+import { batchesByBytes } from './push-batches.ts'
+import type { RejectedWrites } from './rejected-writes.ts'
+import type { Doc, DocState } from './replication-meta.ts'
+import type { GuardedPullHandler, GuardedPushHandler, PushAnswer, PushRow, RejectedRow } from './replication-options.ts'
+import type { SentNotes } from './sent-notes.ts'
+import type { TellEvent } from './sync-events.ts'
+
+export interface GuardedPullOptions {
+  readonly lane: Lane
+  readonly handler: GuardedPullHandler<Doc, unknown>
+  /** The server has given everything it had. RxDB has not written it yet. */
+  readonly onCaughtUp: () => void
+}
+
+/** After the gate has closed a pull answers "nothing new here": RxDB ends the cycle with everything fetched so far fully written. */
+export function guardedPull(options: GuardedPullOptions): ReplicationPullHandler<Doc, unknown> {
+  const { lane, handler, onCaughtUp } = options
+  return async (checkpoint, batchSize) => {
+    let from = checkpoint
+    for (;;) {
+      const answer = await lane.send(async (context) => checkedPull(await handler(from, batchSize, context)))
+      if (answer.kind === 'answered') {
+        if (answer.value.documents.length < batchSize) onCaughtUp()
+        return answer.value
+      }
+      if (answer.kind !== 'resync' || from === undefined) return { documents: [], checkpoint }
+      from = undefined // the server does not know this checkpoint any more: begin again
+    }
+  }
+}
+
+export interface GuardedPushOptions {
+  readonly lane: Lane
+  readonly handler: GuardedPushHandler<Doc>
+  readonly notes: SentNotes
+  readonly primaryPath: string
+  readonly collection: string
+  readonly maxBytes: number
+  readonly isEqual: (a: DocState, b: DocState) => boolean
+  readonly rejected: RejectedWrites
+  readonly nowMs: () => number
+  /** Resolves when RxDB's replication has stopped, and never before. */
+  readonly stopped: Promise<void>
+  readonly tell: TellEvent
+}
+
+export interface RefusedRow extends RejectedRow {
+  readonly row: PushRow<Doc>
+}
+
+/**
+ * To RxDB an empty answer to a push means "all accepted", so once the gate has closed there is none until RxDB itself has stopped
+ * and throws the answer away.
+ */
+export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler<Doc> {
+  const { lane, handler, notes, primaryPath, tell, collection } = options
+  const idOf = (document: DocState) => String(document[primaryPath])
+
+  /** The master states of rows in conflict, or `undefined` if the gate closed on the way. */
+  const deliver = async (rows: PushRow<Doc>[]): Promise<DocState[] | undefined> => {
+    const states = new Map(rows.map((row) => [idOf(row.newDocumentState), row.newDocumentState]))
+    const answer = await lane.send(
+      async (context) => {
+        notes.markSent(states.keys())
+        return checkedPush(await handler(rows, { ...context, idempotencyKey: notes.key(states.keys()) }))
+      },
+      () => notes.prepare(states),
+    )
+    switch (answer.kind) {
+      case 'closed':
+        return undefined
+      case 'refused':
+        return halve(rows, answer.code)
+      case 'resync':
+        return undefined
+      case 'answered':
+        return accept(rows, answer.value)
+    }
+  }
+
+  const halve = async (rows: PushRow<Doc>[], code: string): Promise<DocState[] | undefined> => {
+    const [row] = rows
+    if (row && rows.length === 1) return accept(rows, { conflicts: [], rejected: [{ id: idOf(row.newDocumentState), code }] })
+    const middle = Math.ceil(rows.length / 2)
+    return deliverAll([rows.slice(0, middle), rows.slice(middle)])
+  }
+
+  const deliverAll = async (batches: PushRow<Doc>[][]): Promise<DocState[] | undefined> => {
+    const conflicts: DocState[] = []
+    for (const batch of batches) {
+      const more = await deliver(batch)
+      if (!more) return undefined
+      conflicts.push(...more)
+    }
+    return conflicts
+  }
+
+  const accept = async (rows: PushRow<Doc>[], { conflicts, rejected }: CheckedPush): Promise<DocState[] | undefined> => {
+    const rowOf = new Map(rows.map((row) => [idOf(row.newDocumentState), row]))
+    const foreign: DocState[] = []
+    const again: PushRow<Doc>[] = []
+    for (const master of conflicts) {
+      const row = rowOf.get(idOf(master))
+      if (!row || !notes.hasSent(idOf(master), master, options.isEqual)) foreign.push(master)
+      else if (!options.isEqual(row.newDocumentState, master)) again.push({ ...row, assumedMasterState: master })
+    }
+    const recognised = conflicts.length - foreign.length
+    if (recognised > 0) tell({ type: 'repeated-push-recognised', collection, documents: recognised })
+
+    const refused = rejected.flatMap(({ id, code }) => {
+      const row = rowOf.get(id)
+      return row ? [{ id, code, row }] : []
+    })
+    if (refused.length > 0) await options.rejected.setAside(refused, options.nowMs())
+    for (const { id, code } of refused) tell({ type: 'write-rejected', collection, documentId: id, code })
+
+    const open = new Set(again.map((row) => idOf(row.newDocumentState)))
+    const settled = [...rowOf.keys()].filter((id) => !open.has(id))
+    notes.settle(settled)
+    const refusedIds = new Set(refused.map(({ id }) => id))
+    await options.rejected.forget(settled.filter((id) => !refusedIds.has(id)))
+    if (again.length === 0) return foreign
+    const more = await deliver(again)
+    return more && [...foreign, ...more]
+  }
+
+  return async (rows) => {
+    const conflicts = await deliverAll(batchesByBytes(await options.rejected.restore(rows, idOf), options.maxBytes))
+    if (conflicts) return conflicts
+    await lane.hold(options.stopped)
+    return []
+  }
+}
+
+type CheckedPush = Exclude<PushAnswer<Doc>, unknown[]>
+
+function checkedPush(answer: PushAnswer<Doc>): CheckedPush {
+  if (Array.isArray(answer)) return { conflicts: answer, rejected: [] }
+  if (Array.isArray(answer?.conflicts) && Array.isArray(answer.rejected)) return answer
+  throw new TypeError('A push handler answers with an array of conflicts, or with { conflicts, rejected }.')
+}
+
+function checkedPull(answer: ReplicationPullHandlerResult<Doc, unknown>): ReplicationPullHandlerResult<Doc, unknown> {
+  if (Array.isArray(answer?.documents)) return answer
+  throw new TypeError('A pull handler answers with { documents, checkpoint }.')
+}

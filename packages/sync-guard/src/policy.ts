@@ -1,0 +1,22 @@
+/** How patient the guard is. Every member may be left out. */
+export interface SyncPolicy {
+  /** How long a halt waits for pushes in flight before it lists them as of unknown outcome. Default 2_000. */
+  readonly pushDeadlineMs?: number
+  /** How long a halt waits for other tabs, and for work inside the storage. Default 1_000 and 5_000. */
+  readonly tabDeadlineMs?: number
+  readonly storageDeadlineMs?: number
+  /** The first and the longest wait between tries. Default 1_000 and 300_000. */
+  readonly firstRetryMs?: number
+  readonly longestRetryMs?: number
+  /** No request carries more than this many bytes of rows, unless a single row is larger. Default 524_288. */
+  readonly pushBytes?: number
+}
+
+export const DEFAULT_POLICY: Required<SyncPolicy> = {
+  pushDeadlineMs: 2_000,
+  tabDeadlineMs: 1_000,
+  storageDeadlineMs: 5_000,
+  firstRetryMs: 1_000,
+  longestRetryMs: 300_000,
+  pushBytes: 512 * 1024,
+}

@@ -1,0 +1,81 @@
+import { createRevision, now, type RxDocumentData } from 'rxdb/plugins/core'
+import type { GuardStore } from './guard-store.ts'
+import type { RefusedRow } from './guarded-handlers.ts'
+import type { Doc, DocState, MetaDocument, ReplicationMeta } from './replication-meta.ts'
+import type { PushRow } from './replication-options.ts'
+
+/** A write that the server refused. It stays on the device as it is until somebody edits, retries or discards it. */
+export interface RejectedWrite {
+  readonly code: string
+  readonly atMs: number
+  readonly state: DocState
+  /** What the server was assumed to have before; `null`: nothing. */
+  readonly assumed: DocState | null
+}
+
+/**
+ * Sets refused rows aside so that the rest can pass. RxDB knows only "accepted" and "conflict", and would take a refused row for accepted; but it
+ * lets a newer revision of a row of its meta data stand, so touching that row while the push is on its way keeps it unacknowledged.
+ */
+export class RejectedWrites {
+  readonly #store: GuardStore
+  readonly #name: string
+  readonly #meta: ReplicationMeta
+  readonly #token: string
+
+  constructor(store: GuardStore, replicationIdentifier: string, meta: ReplicationMeta, token: string) {
+    this.#store = store
+    this.#name = `rejected|${replicationIdentifier}`
+    this.#meta = meta
+    this.#token = token
+  }
+
+  async list(): Promise<Record<string, RejectedWrite>> {
+    return (await this.#store.read<Record<string, RejectedWrite>>(this.#name)) ?? {}
+  }
+
+  async setAside(refused: readonly RefusedRow[], atMs: number): Promise<void> {
+    const known = await this.list()
+    for (const { id, code, row } of refused) {
+      known[id] = { code, atMs, state: row.newDocumentState, assumed: row.assumedMasterState ?? null }
+    }
+    await this.#store.write(this.#name, known)
+    const assumed = await this.#meta.assumed(refused.map(({ id }) => id))
+    const rows = refused.map(({ id, row }) => {
+      const previous = assumed.get(id)
+      const document = this.#touched(id, row.newDocumentState, previous)
+      return previous ? { previous, document } : { document }
+    })
+    await this.#meta.instance.bulkWrite(rows, 'nightlatch-set-aside')
+  }
+
+  /** Rows as the server must see them: what was set aside without ever having been there is new to it. */
+  async restore(rows: readonly PushRow<Doc>[], idOf: (document: DocState) => string): Promise<PushRow<Doc>[]> {
+    const known = await this.list()
+    return rows.map((row) => {
+      const rejected = known[idOf(row.newDocumentState)]
+      if (rejected?.assumed !== null || rejected === undefined) return row
+      return { newDocumentState: row.newDocumentState }
+    })
+  }
+
+  async forget(ids: readonly string[]): Promise<void> {
+    const known = await this.list()
+    const left = Object.entries(known).filter(([id]) => !ids.includes(id))
+    if (left.length < Object.keys(known).length) await this.#store.write(this.#name, Object.fromEntries(left))
+  }
+
+  /** The same assumption under a new revision; where there was none, one that differs from every state the document may have had. */
+  #touched(id: string, state: DocState, previous: RxDocumentData<MetaDocument> | undefined): RxDocumentData<MetaDocument> {
+    return {
+      id: this.#meta.metaId(id),
+      isCheckpoint: '0',
+      itemId: id,
+      docData: previous?.docData ?? { ...state, _deleted: !state._deleted },
+      _attachments: {},
+      _deleted: false,
+      _meta: { lwt: now() },
+      _rev: createRevision(this.#token, previous),
+    }
+  }
+}

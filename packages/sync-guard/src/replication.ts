@@ -1,0 +1,305 @@
+import type { World } from '@nightlatch/auth-core/world'
+import { getPrimaryFieldOfPrimaryKey } from 'rxdb/plugins/core'
+import { type RxReplicationState, replicateRxCollection } from 'rxdb/plugins/replication'
+import { filter, firstValueFrom } from 'rxjs'
+import { discardWrites } from './discard-writes.ts'
+import { Gate } from './gate.ts'
+import type { GuardStore } from './guard-store.ts'
+import { guardedPull, guardedPush } from './guarded-handlers.ts'
+import { guardedStream } from './guarded-stream.ts'
+import type { Haltable } from './halt.ts'
+import { Lane, type Origin } from './lane.ts'
+import { Pacer } from './pacer.ts'
+import { PendingWrites } from './pending-writes.ts'
+import type { SyncPolicy } from './policy.ts'
+import { RejectedWrites } from './rejected-writes.ts'
+import { type Doc, ReplicationMeta } from './replication-meta.ts'
+import type { ReplicateOptions } from './replication-options.ts'
+import { SentNotes } from './sent-notes.ts'
+import type { TellEvent } from './sync-events.ts'
+import type { Direction } from './sync-failure.ts'
+import type { SyncSession } from './sync-session.ts'
+import type { Activity, CollectionSyncState } from './sync-state.ts'
+import type { TokenSource } from './token-source.ts'
+
+/** What all replications of one run have in common. */
+export interface RunContext {
+  readonly session: SyncSession
+  readonly gate: Gate
+  readonly tokens: TokenSource
+}
+
+export interface ReplicationDeps {
+  readonly world: World
+  readonly policy: Required<SyncPolicy>
+  readonly store: Promise<GuardStore>
+  readonly origin: Origin
+  readonly tell: TellEvent
+  readonly changed: () => void
+}
+
+interface Run extends Haltable {
+  readonly gate: Gate
+  readonly tokens: TokenSource
+  readonly lanes: readonly Lane[]
+  readonly pacers: readonly Pacer[]
+  readonly notes: SentNotes | undefined
+  readonly stop: () => void
+}
+
+/** One guarded replication: what the app asked for, and RxDB's replication state while one runs. Made anew for every run, never paused. */
+export class Replication {
+  readonly options: ReplicateOptions<Doc, unknown>
+  readonly pending: PendingWrites
+  readonly rejected: Promise<RejectedWrites>
+  readonly #deps: ReplicationDeps
+  readonly #meta: Promise<ReplicationMeta>
+  #run: Run | undefined
+  #received = 0
+  #syncedAtMs: number | undefined
+  #firstSyncDone = false
+
+  constructor(options: ReplicateOptions<Doc, unknown>, deps: ReplicationDeps) {
+    const { collection, replicationIdentifier } = options
+    this.options = options
+    this.#deps = deps
+    this.#meta = ReplicationMeta.open(collection, replicationIdentifier)
+    this.rejected = Promise.all([this.#meta, deps.store]).then(
+      ([meta, store]) => new RejectedWrites(store, replicationIdentifier, meta, collection.database.token),
+    )
+    this.pending = new PendingWrites({
+      collection,
+      meta: this.#meta,
+      setAside: async () => (options.push ? (await this.rejected).list() : {}),
+      ...(options.push?.initialCheckpoint !== undefined && { initialCheckpoint: options.push.initialCheckpoint }),
+      counts: options.push !== undefined,
+      world: deps.world,
+      changed: deps.changed,
+    })
+    void this.#remember().catch(() => {})
+  }
+
+  get name(): string {
+    return this.options.collection.name
+  }
+
+  get running(): (Haltable & { readonly gate: Gate }) | undefined {
+    return this.#run
+  }
+
+  /** RxDB's own object of the current run, for its observables. Do not pause, cancel or start it. */
+  get rxReplication(): RxReplicationState<Doc, unknown> | undefined {
+    return this.#run?.state
+  }
+
+  get state(): CollectionSyncState {
+    const lanes = this.#run?.lanes ?? []
+    return {
+      activity: this.#activity(),
+      pending: this.pending.count,
+      rejected: this.pending.rejected,
+      parked: lanes.reduce((sum, lane) => sum + lane.parked, 0),
+      inFlight: lanes.reduce((sum, lane) => sum + lane.inFlight, 0),
+      firstSyncDone: this.#firstSyncDone,
+      received: this.#received,
+    }
+  }
+
+  async start(context: RunContext): Promise<void> {
+    const { options, name } = this
+    const { store, changed, world, policy, tell } = this.#deps
+    const nonce = () => Array.from(world.random.bytes(12), (byte) => byte.toString(16).padStart(2, '0')).join('')
+    const notes = options.push && (await SentNotes.load(await store, options.replicationIdentifier, nonce))
+    const rejected = await this.rejected
+    if (!context.gate.open) return
+
+    const gate = new Gate(context.gate)
+    const { pull, push, collection } = options
+    const pacers = { pull: this.#pacer(), push: this.#pacer(), stream: this.#pacer() }
+    let state: RxReplicationState<Doc, unknown> | undefined
+    const lane = (direction: Direction, pacer: Pacer, origin = this.#deps.origin) =>
+      new Lane({
+        session: context.session,
+        tokens: context.tokens,
+        gate,
+        direction,
+        collection: name,
+        origin,
+        pacer,
+        sort: options.sortFailure,
+        tell,
+        emitError: (error) => state?.subjects.error.next(error as never),
+        changed,
+      })
+    const pullLane = pull && lane('pull', pacers.pull)
+    const pushLane = push && lane('push', pacers.push)
+    const streamLane = pull?.stream && lane('pull', pacers.stream, { pacer: pacers.stream, acceptedToken: undefined })
+    let stopped = () => {}
+    const whenStopped = new Promise<void>((resolve) => {
+      stopped = resolve
+    })
+
+    state = replicateRxCollection<Doc, unknown>({
+      replicationIdentifier: options.replicationIdentifier,
+      collection,
+      deletedField: options.deletedField ?? '_deleted',
+      live: true,
+      autoStart: false,
+      waitForLeadership: false,
+      toggleOnDocumentVisible: false,
+      ...(pull &&
+        pullLane && {
+          pull: {
+            ...withoutUndefined({ batchSize: pull.batchSize, modifier: pull.modifier, initialCheckpoint: pull.initialCheckpoint }),
+            handler: guardedPull({ lane: pullLane, handler: pull.handler, onCaughtUp: () => void this.#caughtUp(state) }),
+            ...(pull.stream &&
+              streamLane && {
+                stream$: guardedStream({
+                  connect: pull.stream,
+                  lane: streamLane,
+                  origin: this.#deps.origin.pacer,
+                  closing: gate.closing,
+                  clock: world.clock,
+                }),
+              }),
+          },
+        }),
+      ...(push &&
+        pushLane &&
+        notes && {
+          push: {
+            ...withoutUndefined({ batchSize: push.batchSize, modifier: push.modifier, initialCheckpoint: push.initialCheckpoint }),
+            handler: guardedPush({
+              lane: pushLane,
+              handler: push.handler,
+              notes,
+              rejected,
+              nowMs: () => world.clock.nowMs(),
+              primaryPath: getPrimaryFieldOfPrimaryKey(collection.schema.jsonSchema.primaryKey),
+              collection: name,
+              maxBytes: policy.pushBytes,
+              isEqual: (a, b) => collection.conflictHandler.isEqual(a, b, 'nightlatch-repeated-push'),
+              stopped: whenStopped,
+              tell,
+            }),
+          },
+        }),
+    })
+    void firstValueFrom(state.canceled$.pipe(filter(Boolean))).then(stopped, stopped)
+    this.#begin(state, {
+      gate,
+      tokens: context.tokens,
+      lanes: [pullLane, pushLane].filter((one) => one !== undefined),
+      push: pushLane,
+      pacers: Object.values(pacers),
+      notes,
+    })
+  }
+
+  /** After halting: forgets RxDB's state. Answers how many pushes nobody knows the outcome of. */
+  finish(): number {
+    const run = this.#run
+    this.#run = undefined
+    run?.stop()
+    this.#deps.changed()
+    return run?.notes?.unknown ?? 0
+  }
+
+  hurry(): void {
+    for (const pacer of this.#run?.pacers ?? []) pacer.hurry()
+  }
+
+  reSync(): void {
+    this.#run?.state.reSync()
+  }
+
+  /** Puts every document that is pending or refused back to what the server has. Only while nothing runs. */
+  async discard(): Promise<void> {
+    if (!this.options.push) return
+    const ids = this.pending.unacknowledgedIds
+    await discardWrites(this.options.collection, await this.#meta, ids)
+    await (await this.rejected).forget(ids)
+    await this.pending.recount()
+  }
+
+  async close(): Promise<void> {
+    this.pending.close()
+    await this.#meta.then((meta) => meta.close()).catch(() => {})
+  }
+
+  #begin(state: RxReplicationState<Doc, unknown>, parts: Omit<Run, 'state' | 'stop'>): void {
+    const { changed, tell, world } = this.#deps
+    const subscriptions = [
+      state.active$.subscribe((active) => {
+        if (!active && this.#firstSyncDone) this.#syncedAtMs = world.clock.nowMs()
+        changed()
+      }),
+      state.received$.subscribe(() => {
+        this.#received += 1
+      }),
+      state.error$.subscribe((error) => {
+        if ('rxdb' in error && error.rxdb) tell({ type: 'rxdb-error', collection: this.name, code: error.code })
+      }),
+    ]
+    const stop = () => {
+      for (const subscription of subscriptions) subscription.unsubscribe()
+      for (const pacer of parts.pacers) pacer.stop()
+    }
+    this.#run = { ...parts, state, stop }
+    this.#received = 0
+    const started = state.start()
+    started.then(
+      () => {
+        const changes = state.metaInstance?.changeStream()
+        if (changes) subscriptions.push(this.pending.followAcknowledgements(changes))
+      },
+      () => {}, // told on error$
+    )
+    changed()
+  }
+
+  #activity(): Activity {
+    const run = this.#run
+    if (!run) return { kind: 'idle' }
+    const cause = run.lanes.map((lane) => lane.blocked).find((blocked) => blocked !== undefined)
+    if (cause) return { kind: 'blocked', cause }
+    if (run.tokens.refreshing) return { kind: 'refreshing' }
+    const retryAtMs = this.#deps.origin.pacer.waiting?.retryAtMs ?? run.tokens.retryAtMs
+    if (retryAtMs !== undefined) return { kind: 'offline', retryAtMs }
+    if (run.state.subjects.active.getValue() || this.#syncedAtMs === undefined) {
+      return { kind: 'syncing', progress: { received: this.#received } }
+    }
+    return { kind: 'synced', atMs: this.#syncedAtMs }
+  }
+
+  async #remember(): Promise<void> {
+    const store = await this.#deps.store
+    this.#firstSyncDone = (await store.read<boolean>(this.#firstSyncName)) === true || this.options.pull === undefined
+    this.#deps.changed()
+  }
+
+  /** Once everything that the server gave is written. */
+  async #caughtUp(state: RxReplicationState<Doc, unknown> | undefined): Promise<void> {
+    await Promise.resolve() // RxDB appends the writing of what was just answered
+    await state?.internalReplicationState?.streamQueue.down
+    this.#syncedAtMs = this.#deps.world.clock.nowMs()
+    const first = !this.#firstSyncDone
+    this.#firstSyncDone = true
+    this.#deps.changed()
+    if (first) await (await this.#deps.store).write(this.#firstSyncName, true).catch(() => {})
+  }
+
+  get #firstSyncName(): string {
+    return `first-sync|${this.options.replicationIdentifier}`
+  }
+
+  #pacer(): Pacer {
+    return new Pacer(this.#deps.world, this.#deps.policy, this.#deps.changed)
+  }
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> }
+
+function withoutUndefined<T extends object>(options: T): Partial<Defined<T>> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Defined<T>>
+}

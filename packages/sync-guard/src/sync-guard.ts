@@ -1,0 +1,422 @@
+import { realWorld, type World } from '@nightlatch/auth-core/world'
+import type { RxDatabase } from 'rxdb/plugins/core'
+import { BehaviorSubject, type Observable } from 'rxjs'
+import { Conductor, type Registration } from './conductor.ts'
+import { flush } from './flush.ts'
+import type {
+  EndOptions,
+  EndReport,
+  FlushOptions,
+  FlushReport,
+  GuardedReplication,
+  HaltReport,
+  PendingReport,
+  SyncGuard,
+  SyncGuardOptions,
+} from './guard-api.ts'
+import { GuardStore } from './guard-store.ts'
+import type { Origin } from './lane.ts'
+import { Pacer } from './pacer.ts'
+import { DEFAULT_POLICY, type SyncPolicy } from './policy.ts'
+import { Replication } from './replication.ts'
+import type { AnyCollection, Doc } from './replication-meta.ts'
+import type { ReplicateOptions } from './replication-options.ts'
+import { SyncError } from './sync-error.ts'
+import { eventJournal, type SyncEvent } from './sync-events.ts'
+import type { SyncSession } from './sync-session.ts'
+import { type Activity, type SyncState, syncStateOf, worstActivity } from './sync-state.ts'
+import { type TabMessage, Tabs } from './tabs.ts'
+import { databaseNameOf, type OpenDatabaseOptions, openUserDatabase } from './user-database.ts'
+import { refuseWrites } from './write-barrier.ts'
+
+/** Guards the replication of one app on this device. Works in every tab; one of them replicates. */
+export function createSyncGuard(options: SyncGuardOptions): SyncGuard {
+  return new Guard(options)
+}
+
+class Guard implements SyncGuard {
+  readonly events$: Observable<SyncEvent>
+  readonly state$: Observable<SyncState>
+  readonly #id: string
+  readonly #world: World
+  readonly #policy: Required<SyncPolicy>
+  readonly #journal
+  readonly #states: BehaviorSubject<SyncState>
+  readonly #conductor: Conductor
+  readonly #tabs: Tabs
+  readonly #origins = new Map<string, Origin>()
+  readonly #stores = new WeakMap<RxDatabase, Promise<GuardStore>>()
+  readonly #stopListening: (() => void)[] = []
+  #database: { readonly name: string; readonly opening: Promise<RxDatabase> } | undefined
+  #openWrites: (() => void) | undefined
+  #elsewhere: { readonly user: string; readonly activity: Activity } | undefined
+  #ending: Promise<EndReport> | undefined
+  #stateIsDue = false
+
+  constructor({ id, session$, onLoginRequired, policy, world = realWorld() }: SyncGuardOptions) {
+    this.#id = id
+    this.#world = world
+    this.#policy = { ...DEFAULT_POLICY, ...policy }
+    this.#journal = eventJournal(() => world.clock.nowMs())
+    this.events$ = this.#journal.events$
+    this.#conductor = new Conductor({
+      id,
+      world,
+      policy: this.#policy,
+      tell: this.#journal.tell,
+      changed: () => this.#changed(),
+      onLoginRequired: ({ userId }, reason) => queueMicrotask(() => onLoginRequired?.({ reason, userId })),
+    })
+    this.#states = new BehaviorSubject(this.state)
+    this.state$ = this.#states.asObservable()
+    this.#tabs = new Tabs(world, `nightlatch-sync:${id}`, (message) => this.#hear(message))
+    this.#tabs.tell({ kind: 'hello', paused: false })
+    const sessions = session$.subscribe((session) => this.#onSession(session))
+    this.#stopListening.push(() => sessions.unsubscribe(), ...this.#watchWorld())
+  }
+
+  get state(): SyncState {
+    const { loginRequired, halting, haltedBy, user, leads } = this.#conductor
+    const collections = Object.fromEntries(this.#mine().map(({ replication }) => [replication.name, replication.state]))
+    const elsewhere = !leads && this.#elsewhere?.user === user ? this.#elsewhere?.activity : undefined
+    return syncStateOf({ loginRequired, halting, haltedBy, elsewhere, collections })
+  }
+
+  replicate<D, C>(options: ReplicateOptions<D, C>): GuardedReplication {
+    if (this.#conductor.disposed) throw new SyncError('disposed', 'This guard was disposed. Create a new one.')
+    if (!options.pull && !options.push) throw new SyncError('invalid-argument', 'replicate() needs pull, push or both.')
+    const registration = this.#register(options as unknown as ReplicateOptions<Doc, unknown>)
+    void this.#conductor.join(registration).then(() => this.#changed())
+    const { replication } = registration
+    return {
+      get state() {
+        return replication.state
+      },
+      get rxReplication() {
+        return replication.rxReplication as never
+      },
+      reSync: () => replication.reSync(),
+      dispose: () => this.#conductor.quit(registration),
+    }
+  }
+
+  async openDatabase<Collections>(options: OpenDatabaseOptions): Promise<RxDatabase<Collections>> {
+    const session = this.#requireSession()
+    const name = await databaseNameOf(this.#id, session)
+    if (this.#database?.name !== name) {
+      await this.#closeDatabase()
+      const opening = openUserDatabase(name, options)
+      this.#database = { name, opening }
+      opening.catch(() => {
+        if (this.#database?.opening === opening) this.#database = undefined
+      })
+      this.#journal.tell({ type: 'database', state: 'opened' })
+    }
+    const database = await this.#database.opening
+    if (this.#conductor.session?.userId === session.userId) return database as unknown as RxDatabase<Collections>
+    throw new SyncError('session-ended', 'The user left while the database was being opened.')
+  }
+
+  async pendingWrites(): Promise<PendingReport> {
+    const counts = await Promise.all(
+      this.#mine().map(async ({ replication }) => [replication.name, await replication.pending.recount()] as const),
+    )
+    const { pending, rejected } = this.state
+    return { ...pending, rejected, collections: Object.fromEntries(counts) }
+  }
+
+  flush(options: FlushOptions = {}): Promise<FlushReport> {
+    return flush(
+      {
+        world: this.#world,
+        state$: this.state$,
+        count: async () => (await this.pendingWrites()).count,
+        hurry: () => this.#hurry(),
+      },
+      options,
+    )
+  }
+
+  async suspend(): Promise<HaltReport> {
+    this.#conductor.paused = true
+    const [unknownOutcome, silentTabs] = await Promise.all([
+      this.#conductor.reconcile(),
+      this.#tabs.ask({ kind: 'suspend' }, this.#tabDeadlineMs),
+    ])
+    return { unknownOutcome, silentTabs }
+  }
+
+  async resume(): Promise<void> {
+    this.#conductor.paused = false
+    this.#conductor.forgetLoginRequired()
+    this.#tabs.tell({ kind: 'resume' })
+    await this.#conductor.reconcile()
+  }
+
+  /** Twice at the same time is once. */
+  end(options: EndOptions = {}): Promise<EndReport> {
+    this.#ending ??= this.#end(options).finally(() => {
+      this.#ending = undefined
+    })
+    return this.#ending
+  }
+
+  async dispose(): Promise<void> {
+    this.#conductor.disposed = true
+    for (const stop of this.#stopListening) stop()
+    await this.#conductor.reconcile()
+    await this.#closeUser()
+    this.#tabs.close()
+    for (const { pacer } of this.#origins.values()) pacer.stop()
+    this.#states.complete()
+    this.#journal.close()
+  }
+
+  async #end({ unsynced = 'keep', timeoutMs, signal, by = 'leave' }: EndOptions): Promise<EndReport> {
+    const { session, user } = this.#conductor
+    if (!session || user === undefined || this.#conductor.leaving) return NOTHING_TO_END
+    signal?.throwIfAborted()
+    const uploaded =
+      unsynced === 'upload' ? (await this.flush({ ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) })).uploaded : 0
+    signal?.throwIfAborted()
+
+    this.#conductor.leaving = by
+    const [unknownOutcome, silentTabs] = await Promise.all([
+      this.#conductor.reconcile(),
+      this.#tabs.ask({ kind: 'leave', user }, this.#tabDeadlineMs),
+    ])
+    try {
+      this.#openWrites = await refuseWrites(this.#collections())
+      const left = await this.#countLeft()
+      if (left > 0 && session.canKeep === false && unsynced !== 'discard') throw pendingWrites(left)
+      if (unsynced === 'discard') await this.#discard()
+      await this.#closeUser({ remove: session.canKeep === false })
+      this.#tabs.tell({ kind: 'left', user })
+      const [kept, discarded] = unsynced === 'discard' ? [0, left] : [left, 0]
+      this.#journal.tell({ type: 'ended', userId: session.userId, kept, discarded })
+      return { uploaded, kept, discarded, unknownOutcome, silentTabs }
+    } catch (error) {
+      this.#tabs.tell({ kind: 'stay', user })
+      await this.#stay()
+      if (error instanceof SyncError && error.pending !== undefined) this.#journal.tell({ type: 'leave-refused', pending: error.pending })
+      throw error
+    }
+  }
+
+  /** Nobody leaves after all: nothing has changed. */
+  async #stay(): Promise<void> {
+    this.#openWrites?.()
+    this.#openWrites = undefined
+    this.#conductor.leaving = undefined
+    await this.#conductor.reconcile()
+  }
+
+  #onSession(next: SyncSession | null | undefined): void {
+    const previous = this.#conductor.session
+    const sameUser = previous?.userId === next?.userId
+    this.#conductor.session = next
+    if (next) {
+      if (!sameUser || previous !== next) this.#conductor.leaving = undefined
+      for (const registration of this.#conductor.registrations) registration.userId ??= next.userId
+    }
+    const leaves = previous && !sameUser && next !== undefined
+    if (leaves) void this.#conductor.reconcile().then(() => this.#closeUser({ userId: previous.userId }))
+    void this.#conductor.reconcile()
+  }
+
+  async #hear(message: TabMessage): Promise<void> {
+    const { user } = this.#conductor
+    switch (message.kind) {
+      case 'hello':
+        this.#tabs.tell({ kind: 'here', paused: this.#conductor.paused })
+        this.#tellActivity()
+        return
+      case 'here':
+        if (message.paused) return this.#pauseHere(true)
+        return
+      case 'suspend':
+        return this.#pauseHere(true)
+      case 'resume':
+        return this.#pauseHere(false)
+      case 'activity':
+        this.#elsewhere = message
+        if (message.loginRequired !== undefined && this.#conductor.session && message.user === user) {
+          this.#conductor.loginIsRequired(this.#conductor.session, message.loginRequired)
+        }
+        return this.#changed()
+      case 'hurry':
+        if (message.user === user) this.#hurryHere()
+        return
+      case 'leave':
+        if (message.user !== user) return
+        this.#conductor.leaving = 'leave'
+        await this.#conductor.reconcile()
+        this.#openWrites = await refuseWrites(this.#collections())
+        return
+      case 'left':
+        if (message.user === user) await this.#closeUser()
+        return
+      case 'stay':
+        if (message.user === user) await this.#stay()
+        return
+      case 'bye':
+    }
+  }
+
+  async #pauseHere(paused: boolean): Promise<void> {
+    this.#conductor.paused = paused
+    await this.#conductor.reconcile()
+  }
+
+  #register(options: ReplicateOptions<Doc, unknown>): Registration {
+    const replication = new Replication(options, {
+      world: this.#world,
+      policy: this.#policy,
+      store: this.#storeOf(options.collection.database),
+      origin: this.#originOf(options.origin ?? ''),
+      tell: this.#journal.tell,
+      changed: () => this.#changed(),
+    })
+    const registration: Registration = { replication, userId: this.#conductor.session?.userId }
+    this.#conductor.registrations.add(registration)
+    return registration
+  }
+
+  #storeOf(database: RxDatabase): Promise<GuardStore> {
+    const known = this.#stores.get(database)
+    if (known) return known
+    const store = GuardStore.open(database)
+    this.#stores.set(database, store)
+    database.onClose.push(() => store.then((opened) => opened.close()))
+    return store
+  }
+
+  #originOf(name: string): Origin {
+    const known = this.#origins.get(name)
+    if (known) return known
+    const origin: Origin = { pacer: new Pacer(this.#world, this.#policy, () => this.#changed()), acceptedToken: undefined }
+    this.#origins.set(name, origin)
+    return origin
+  }
+
+  #mine(): Registration[] {
+    const userId = this.#conductor.session?.userId
+    return [...this.#conductor.registrations].filter((registration) => registration.userId === userId)
+  }
+
+  #collections(): AnyCollection[] {
+    return [...new Set(this.#mine().map(({ replication }) => replication.options.collection))]
+  }
+
+  /** Exact, because nobody writes any more. Refused writes count: they too would be lost. */
+  async #countLeft(): Promise<number> {
+    const { count, rejected } = await this.pendingWrites()
+    return count + rejected
+  }
+
+  async #discard(): Promise<void> {
+    for (const { replication } of this.#mine()) await replication.discard()
+  }
+
+  /** Forgets the user's replications and closes the database that the guard has opened for it. */
+  async #closeUser({
+    userId = this.#conductor.session?.userId,
+    remove = false,
+  }: {
+    userId?: string | undefined
+    remove?: boolean
+  } = {}): Promise<void> {
+    const database = await this.#database?.opening.catch(() => undefined)
+    for (const registration of this.#conductor.registrations) {
+      // A collection of the app's own database stays registered for its owner and goes on when that user is back.
+      const { collection } = registration.replication.options
+      if (registration.userId === userId && (collection.database === database || this.#conductor.disposed))
+        await this.#conductor.quit(registration)
+    }
+    await this.#closeDatabase(remove)
+    this.#openWrites?.()
+    this.#openWrites = undefined
+  }
+
+  async #closeDatabase(remove = false): Promise<void> {
+    const open = this.#database
+    this.#database = undefined
+    const database = await open?.opening.catch(() => undefined)
+    if (!database || database.closed) return
+    if (remove) await database.remove()
+    else await database.close()
+    this.#journal.tell({ type: 'database', state: 'closed' })
+  }
+
+  #hurry(): void {
+    this.#hurryHere()
+    if (this.#conductor.user !== undefined) this.#tabs.tell({ kind: 'hurry', user: this.#conductor.user })
+  }
+
+  #hurryHere(): void {
+    for (const { pacer } of this.#origins.values()) pacer.hurry()
+    for (const { replication } of this.#conductor.registrations) replication.hurry()
+    this.#conductor.tokens?.hurry()
+  }
+
+  #watchWorld(): (() => void)[] {
+    const wake = () => {
+      this.#hurryHere()
+      for (const { replication } of this.#mine()) replication.reSync()
+    }
+    const sleep = (asleep: boolean) => {
+      this.#conductor.asleep = asleep
+      void this.#conductor.reconcile()
+    }
+    return [
+      this.#world.connectivity.watch((online) => {
+        if (online) wake()
+      }),
+      this.#world.lifecycle.watch((signal) => {
+        if (signal === 'frozen' || signal === 'page-hidden') sleep(true)
+        else if (signal === 'resumed' || signal === 'page-shown') sleep(false)
+        else if (signal === 'visible') wake()
+      }),
+    ]
+  }
+
+  get #tabDeadlineMs(): number {
+    return this.#policy.tabDeadlineMs + this.#policy.pushDeadlineMs
+  }
+
+  #requireSession(): SyncSession {
+    const { session, disposed, leaving } = this.#conductor
+    if (disposed) throw new SyncError('disposed', 'This guard was disposed. Create a new one.')
+    if (!session) throw new SyncError('no-session', 'Nobody is signed in.')
+    if (leaving) throw new SyncError('session-ended', 'This user is leaving.')
+    return session
+  }
+
+  /** Many things change at once; subscribers hear of the result. */
+  #changed(): void {
+    if (this.#stateIsDue) return
+    this.#stateIsDue = true
+    queueMicrotask(() => {
+      this.#stateIsDue = false
+      if (this.#states.closed || this.#conductor.disposed) return
+      const next = this.state
+      if (JSON.stringify(next) === JSON.stringify(this.#states.value)) return
+      this.#states.next(next)
+      this.#tellActivity()
+    })
+  }
+
+  #tellActivity(): void {
+    const { user, leads, loginRequired } = this.#conductor
+    if (user === undefined || !(leads || loginRequired !== undefined)) return
+    const activity = worstActivity(this.#mine().map(({ replication }) => replication.state))
+    this.#tabs.tell({ kind: 'activity', user, activity, ...(loginRequired !== undefined && { loginRequired }) })
+  }
+}
+
+const NOTHING_TO_END: EndReport = { uploaded: 0, kept: 0, discarded: 0, unknownOutcome: 0, silentTabs: 0 }
+
+function pendingWrites(pending: number): SyncError {
+  const message = `${pending} writes were not uploaded, and nobody could open them again after this user has left. Upload or discard them.`
+  return new SyncError('pending-writes', message, { pending })
+}
