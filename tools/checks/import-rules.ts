@@ -12,7 +12,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'apps/fieldbook': ['nightlatch', '@nightlatch/react'],
 }
 
-const VAGUE_NAMES = /^(utils?|helpers?|types|common|misc)\.tsx?$/
+const VAGUE_NAMES = /^(utils?|helpers?|types|common|misc)\.(tsx?|js)$/
 
 type Import = { specifier: string; carriesCode: boolean }
 

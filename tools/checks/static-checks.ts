@@ -43,7 +43,7 @@ export function staticChecks(root: string): StaticCheck[] {
 }
 
 function sourceProblems(root: string): string[] {
-  return filesIn(root, '{packages,apps,tools}/**/*.{ts,tsx}').flatMap((path) =>
+  return filesIn(root, '{packages,apps,tools}/**/*.{ts,tsx,js}').flatMap((path) =>
     brokenImportRules(path, readFileSync(join(root, path), 'utf8')),
   )
 }

@@ -20,10 +20,11 @@ test('a run in which nothing ran is no success', () => {
   expect(isSuccess({ passed: 1, failed: 0, skipped: 5 })).toBe(true)
 })
 
-test('a test file that could not be loaded counts as failed', () => {
-  const report = { ...green, success: false, testResults: [...green.testResults, { status: 'failed' as const, assertionResults: [] }] }
+test('a test file that could not be loaded counts as failed, beside the tests that failed', () => {
+  const unloadable = { status: 'failed' as const, assertionResults: [] }
+  const report = { ...green, success: false, numFailedTests: 1, testResults: [...green.testResults, unloadable] }
 
-  expect(tallyOf(report)).toEqual({ passed: 3, failed: 1, skipped: 0 })
+  expect(tallyOf(report)).toEqual({ passed: 3, failed: 2, skipped: 0 })
 })
 
 test('an error outside of all tests counts as failed', () => {
