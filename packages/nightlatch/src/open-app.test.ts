@@ -1,0 +1,126 @@
+import 'fake-indexeddb/auto'
+import { startTestServer, type TestServer } from '@nightlatch/server/testing'
+import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
+import { filter, firstValueFrom } from 'rxjs'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { Credentials, openApp } from './index.ts'
+
+const noteSchema = {
+  version: 0,
+  primaryKey: 'id',
+  type: 'object',
+  properties: { id: { type: 'string', maxLength: 40 }, text: { type: 'string' } },
+  required: ['id', 'text'],
+} as const
+
+let server: TestServer
+const apps: { close(): Promise<void> }[] = []
+let account = 0
+
+beforeAll(async () => {
+  server = await startTestServer({ config: { collections: { notes: { schemaVersion: 0, scope: 'mine' } } } })
+}, 60_000)
+afterAll(() => server.close())
+afterEach(async () => {
+  for (const app of apps.splice(0)) await app.close()
+})
+
+async function open(id = 'notes', reach = (url: string) => url) {
+  const app = await openApp({
+    id,
+    server: reach(server.url),
+    storage: getRxStorageDexie(),
+    collections: { notes: { schema: noteSchema, sync: true } },
+  })
+  apps.push(app)
+  return app
+}
+
+type NotesApp = Awaited<ReturnType<typeof open>>
+
+async function newAccount(app: NotesApp) {
+  account += 1
+  const [email, password] = [`ann${account}@example.org`, 'correct horse battery']
+  await app.emailPasswordAuth.registerUser({ email, password })
+  return Credentials.emailPassword(email, password)
+}
+
+const allSent = (app: NotesApp) =>
+  firstValueFrom(app.syncState$.pipe(filter(({ kind, pending }) => kind === 'synced' && pending.count === 0 && pending.exact)))
+
+describe('openApp on the real server', () => {
+  test('what one device writes arrives on another of the same user', async () => {
+    const [one, two] = [await open('one'), await open('two')]
+    const credentials = await newAccount(one)
+    await one.logIn(credentials)
+    await two.logIn(credentials)
+    const [db, other] = [await one.openDatabase(), await two.openDatabase()]
+
+    await db.notes.insert({ id: 'n1', text: '3 chicks' })
+
+    const arrived = await firstValueFrom(other.notes.findOne('n1').$.pipe(filter((note) => note !== null)))
+    expect(arrived.text).toBe('3 chicks')
+    await allSent(one)
+  })
+
+  test('a log-out keeps what was not sent, and the next log-in of the user sends it', async () => {
+    const app = await open('keeps')
+    const credentials = await newAccount(app)
+    await app.logIn(credentials)
+    const db = await app.openDatabase()
+    await app.sync.suspend()
+    await db.notes.insert({ id: 'kept', text: 'not sent yet' })
+
+    const result = await app.logOut()
+    expect(result).toMatchObject({ kept: 1, uploaded: 0, discarded: 0, revocation: 'done' })
+    expect(app.currentUser).toBeNull()
+    await expect(app.openDatabase()).rejects.toMatchObject({ code: 'not-logged-in' })
+
+    await app.sync.resume()
+    await app.logIn(credentials)
+    const again = await app.openDatabase()
+    expect((await again.notes.findOne('kept').exec())?.text).toBe('not sent yet')
+    await allSent(app)
+  })
+
+  test('`unsynced: "upload"` sends what is pending first', async () => {
+    const app = await open('uploads')
+    await app.logIn(await newAccount(app))
+    const db = await app.openDatabase()
+    await allSent(app)
+    await db.notes.insert({ id: 'n1', text: 'last minute' })
+
+    expect(await app.logOut({ unsynced: 'upload', timeoutMs: 5_000 })).toMatchObject({ kept: 0 })
+  })
+
+  test("a guest's unsent writes refuse the log-out, and nothing has changed", async () => {
+    const app = await open('guest')
+    await app.logIn(Credentials.anonymous())
+    const db = await app.openDatabase()
+    await allSent(app)
+    await server.close()
+    await db.notes.insert({ id: 'n1', text: 'mine alone' })
+
+    await expect(app.logOut()).rejects.toMatchObject({ code: 'pending-writes', pending: 1 })
+
+    expect(app.currentUser).not.toBeNull()
+    await db.notes.insert({ id: 'n2', text: 'still open' })
+    expect(await app.logOut({ unsynced: 'discard' })).toMatchObject({ discarded: 2, revocation: 'queued' })
+    server = await startTestServer({ config: { collections: { notes: { schemaVersion: 0, scope: 'mine' } } } })
+  })
+
+  test('two users of one device have a database each', async () => {
+    const app = await open('shared')
+    const [ann, bob] = [await newAccount(app), await newAccount(app)]
+    await app.logIn(ann)
+    const first = await app.openDatabase()
+    await first.notes.insert({ id: 'n1', text: "Ann's" })
+
+    await app.logIn(bob)
+    const second = await app.openDatabase()
+
+    expect(second.name).not.toBe(first.name)
+    expect(first.closed).toBe(true)
+    expect(await second.notes.find().exec()).toEqual([])
+  })
+})
