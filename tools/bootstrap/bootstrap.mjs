@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Makes `npm start` and `npm test` work on a bare machine: installs pnpm and the locked dependencies (with the right
-// Node among them) where they are missing, then hands over to the inner script. No dependencies, plain JavaScript:
+// Makes `npm start`, `npm test` and `npm run build` work on a bare machine: installs pnpm and the locked dependencies (with the right
+// Node among them) where they are missing, then hands over to the inner command. No dependencies, plain JavaScript:
 // nothing else can be relied on before the install. Node 18 is enough on Linux.
 
 import { spawn } from 'node:child_process'
@@ -21,7 +21,11 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const PNPM_VERSION = '12.21.0'
-const INNER_SCRIPTS = { start: 'tools/start/start.ts', test: 'tools/test/run-tests.ts' }
+const INNER_COMMANDS = {
+  start: ['tools/start/start.ts'],
+  test: ['tools/test/run-tests.ts'],
+  build: ['node_modules/turbo/bin/turbo', 'run', 'build'],
+}
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const bootstrapFolder = join(root, '.bootstrap')
@@ -29,6 +33,9 @@ const pnpmFolder = join(bootstrapFolder, `pnpm-${PNPM_VERSION}`)
 const binFolders = [join(root, 'node_modules', '.bin'), join(pnpmFolder, 'node_modules', '.bin')]
 /** Inside node_modules, so that whoever deletes that folder deletes the claim that it is complete, too. */
 const stamp = join(root, 'node_modules', '.nightlatch-installed')
+
+/** A reason to stop that the reader can act on: it is printed without a stack. */
+class Refusal extends Error {}
 
 main(process.argv.slice(2)).then(
   (exitCode) => process.exit(exitCode),
@@ -38,15 +45,12 @@ main(process.argv.slice(2)).then(
   },
 )
 
-/** A reason to stop that the reader can act on: it is printed without a stack. */
-class Refusal extends Error {}
-
 async function main([command, ...rest]) {
-  const innerScript = INNER_SCRIPTS[command]
-  if (!innerScript) throw new Refusal(`Unknown command ${command}: use ${Object.keys(INNER_SCRIPTS).join(' or ')}.`)
+  const innerCommand = INNER_COMMANDS[command]
+  if (!innerCommand) throw new Refusal(`Unknown command ${command}: use ${Object.keys(INNER_COMMANDS).join(' or ')}.`)
   refuseOldNode()
   if (!isInstalled()) await underInstallLock(install)
-  const args = ['--disable-warning=ExperimentalWarning', '--import', stopWithParent(), join(root, innerScript), ...rest]
+  const args = ['--disable-warning=ExperimentalWarning', '--import', stopWithParent(), ...innerCommand, ...rest]
   return handOver(innerNode(), args)
 }
 
@@ -167,7 +171,7 @@ function run(command, args, options = {}) {
   })
 }
 
-/** Passes signals on (after Ctrl-C the inner script sees two) and stays until the inner script has ended. */
+/** Passes signals on (after Ctrl-C the inner command sees two) and stays until it has ended. */
 function handOver(node, args) {
   const path = [...binFolders, process.env.PATH].join(delimiter)
   const env = { ...process.env, PATH: path, TURBO_TELEMETRY_DISABLED: '1' }
