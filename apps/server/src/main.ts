@@ -7,6 +7,7 @@ const usage = `nightlatch-server: accounts, tokens and RxDB sync for Nightlatch 
   --port N                  default 4400; 0 = any free port
   --host ADDRESS            default 127.0.0.1
   --data DIR                where everything is kept; default ./nightlatch-data
+  --database-url URL        PostgreSQL 15+ instead of the built-in database; also DATABASE_URL
   --config FILE.json        the collections
   --origin URL              a web app that may call; repeatable
   --access-life-s N         default 900
@@ -31,6 +32,7 @@ async function main(): Promise<void> {
       port: { type: 'string', default: '4400' },
       host: { type: 'string', default: '127.0.0.1' },
       data: { type: 'string', default: './nightlatch-data' },
+      'database-url': { type: 'string' },
       config: { type: 'string' },
       origin: { type: 'string', multiple: true, default: [] },
       'access-life-s': { type: 'string' },
@@ -47,10 +49,12 @@ async function main(): Promise<void> {
   }
   const seconds = (flag: 'access-life-s' | 'session-idle-s' | 'session-absolute-s' | 'anonymous-idle-s') =>
     readNumber(flag, values[flag], 1)
+  const databaseUrl = values['database-url'] ?? process.env.DATABASE_URL
   const server = await startServer({
     port: readNumber('port', values.port, 0) ?? 4400,
     host: values.host,
     dataDir: values.data,
+    ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...(values.config === undefined ? {} : { config: values.config }),
     origins: values.origin,
     devRoutes: values['dev-routes'],

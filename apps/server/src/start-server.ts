@@ -6,22 +6,27 @@ import { type HashCost, PasswordHasher } from './accounts/password-hasher.ts'
 import { createApp } from './app.ts'
 import { loadConfig, type ServerConfig } from './config.ts'
 import { migrateToLatest } from './database/migrate.ts'
-import type { OpenDatabase } from './database/open-database.ts'
-import { openPGlite } from './database/open-pglite.ts'
+import { type OpenDatabase, openDatabase } from './database/open-database.ts'
 import { readServerIdentity } from './database/server-identity.ts'
 import { type Log, silentLog } from './log.ts'
 import type { Services } from './services.ts'
-import { LocalBus } from './sync/change-bus.ts'
 import { loadSeeds } from './sync/seed.ts'
 import { StreamHub } from './sync/stream-hub.ts'
+import { Sweep } from './sync/sweep.ts'
 import { AccessTokens } from './tokens/access-token.ts'
 import { defaultLifetimes, type Lifetimes } from './tokens/lifetimes.ts'
 import { loadServerKeys } from './tokens/server-keys.ts'
-import { loadSigningKeys } from './tokens/signing-keys.ts'
+import { SigningKeys } from './tokens/signing-keys.ts'
 
 export interface ServerOptions {
-  /** Holds the database, the key file and the lock. Created if missing. */
+  /** Holds the key file and, unless `databaseUrl` names one, the database. Created if missing. */
   readonly dataDir: string
+  /** PostgreSQL 15 or later, for any number of instances with copies of one key file. */
+  readonly databaseUrl?: string
+  /** The secrets behind every token: back it up apart from the database. Default `keys.json` in `dataDir`. */
+  readonly keyFile?: string
+  /** Connections to PostgreSQL. Default 10. */
+  readonly poolSize?: number
   /** 0: any free port (default). */
   readonly port?: number
   /** Default 127.0.0.1. */
@@ -59,7 +64,7 @@ const KEEP_ALIVE_MS = 65_000
  * @throws {KeyFileProblem} when the key file does not belong to the database
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const database = await openPGlite(options.dataDir)
+  const database = await openDatabase(options, options.log ?? silentLog)
   try {
     const services = await prepare(database, options)
     const app = createApp(services)
@@ -83,24 +88,26 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
-async function prepare({ db }: OpenDatabase, options: ServerOptions): Promise<Services> {
+async function prepare({ db, bus, engine }: OpenDatabase, options: ServerOptions): Promise<Services> {
   const { dataDir, origins = [], devRoutes = false, log = silentLog, nowMs = Date.now } = options
   const { collections, baseDirectory } = loadConfig(options.config ?? {})
   await migrateToLatest(db)
   const { issuer } = await readServerIdentity(db, nowMs())
-  const keys = await loadServerKeys(join(dataDir, 'keys.json'), db)
-  const signingKeys = await loadSigningKeys(db, keys, nowMs())
+  const keys = await loadServerKeys(options.keyFile ?? join(dataDir, 'keys.json'), db)
+  const signingKeys = await SigningKeys.load(db, keys, nowMs)
   await loadSeeds(db, collections, baseDirectory, nowMs())
-  const bus = new LocalBus()
+  const streams = new StreamHub(bus, nowMs)
   return {
     db,
     keys,
+    signingKeys,
     accessTokens: new AccessTokens(issuer, signingKeys, nowMs),
     lifetimes: { ...defaultLifetimes, ...options.lifetimes },
     hasher: new PasswordHasher(options.passwordCost),
     collections,
     bus,
-    streams: new StreamHub(bus, nowMs),
+    streams,
+    sweep: engine === 'postgresql' ? new Sweep(db, bus, streams, log) : undefined,
     log,
     nowMs,
     devRoutes,
@@ -118,7 +125,7 @@ async function listen(http: Server, port: number, host: string): Promise<void> {
   })
 }
 
-async function shutDown(http: Server, { streams, bus }: Services, database: OpenDatabase): Promise<void> {
+async function shutDown(http: Server, { streams, sweep, signingKeys }: Services, database: OpenDatabase): Promise<void> {
   const drained = new Promise<void>((resolve) => void http.close(() => resolve()))
   streams.close()
   const idle = setInterval(() => http.closeIdleConnections(), 20) // a connection becomes idle when its last answer is out
@@ -126,6 +133,7 @@ async function shutDown(http: Server, { streams, bus }: Services, database: Open
   await drained
   clearInterval(idle)
   clearTimeout(impatience)
-  await bus.close()
+  signingKeys.close()
+  await sweep?.close()
   await database.close()
 }

@@ -2,6 +2,8 @@
 export type BusEvent =
   | { readonly kind: 'changed'; readonly collection: string; readonly scope: string }
   | { readonly kind: 'sessions-ended'; readonly sessionIds: readonly string[] }
+  /** Anything may have been missed: look at everything. */
+  | { readonly kind: 'missed' }
 
 /** How the instances of one server tell each other what was committed. Call it after the commit. */
 export interface ChangeBus {

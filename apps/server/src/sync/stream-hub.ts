@@ -31,9 +31,24 @@ export class StreamHub {
     this.#nowMs = nowMs
     this.#heartbeat = setInterval(() => this.#each((stream) => stream.comment('hb')), HEARTBEAT_MS).unref()
     bus.listen((event) => {
-      if (event.kind === 'changed') this.#notify(topicOf(event.collection, event.scope))
-      else for (const id of event.sessionIds) this.#endSession(id)
+      switch (event.kind) {
+        case 'changed':
+          return this.notify(event.collection, event.scope)
+        case 'sessions-ended':
+          return this.endSessions(event.sessionIds)
+        case 'missed':
+          return this.#each((stream) => stream.resync())
+      }
     })
+  }
+
+  /** What somebody here listens to. */
+  get topics(): readonly Topic[] {
+    return [...this.#byTopic.keys()].map(readTopic)
+  }
+
+  get sessionIds(): readonly string[] {
+    return [...this.#bySession.keys()]
   }
 
   get size(): number {
@@ -62,12 +77,12 @@ export class StreamHub {
     this.#each((stream) => stream.end('shutdown'))
   }
 
-  #notify(topic: string): void {
-    for (const stream of this.#byTopic.get(topic) ?? []) stream.resync()
+  notify(collection: string, scope: string): void {
+    for (const stream of this.#byTopic.get(topicOf(collection, scope)) ?? []) stream.resync()
   }
 
-  #endSession(sessionId: string): void {
-    for (const stream of this.#bySession.get(sessionId) ?? []) stream.end('session_revoked')
+  endSessions(sessionIds: readonly string[]): void {
+    for (const id of sessionIds) for (const stream of this.#bySession.get(id) ?? []) stream.end('session_revoked')
   }
 
   #each(act: (stream: EventStream) => void): void {
@@ -136,7 +151,18 @@ export class EventStream {
   }
 }
 
+export interface Topic {
+  readonly collection: string
+  readonly scope: string
+}
+
+/** Names of collections hold no space. */
 const topicOf = (collection: string, scope: string) => `${collection} ${scope}`
+
+function readTopic(topic: string): Topic {
+  const space = topic.indexOf(' ')
+  return { collection: topic.slice(0, space), scope: topic.slice(space + 1) }
+}
 
 function join(index: Map<string, Set<EventStream>>, key: string, stream: EventStream): void {
   const streams = index.get(key) ?? new Set()

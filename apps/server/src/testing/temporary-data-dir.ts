@@ -15,12 +15,16 @@ const packageFolder = join(import.meta.dirname, '..', '..')
  * A data directory in which PGlite's files exist already: making them takes seconds and most of a gigabyte, copying them a moment.
  * They are made once per PGlite version and kept beside the installed packages.
  */
-export async function temporaryDataDir(): Promise<TemporaryDataDir> {
+export async function temporaryDataDir({ withDatabase = true } = {}): Promise<TemporaryDataDir> {
+  const path = mkdtempSync(join(tmpdir(), 'nightlatch-server-'))
+  if (withDatabase) await copyTemplate(path)
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+async function copyTemplate(path: string): Promise<void> {
   const template = join(packageFolder, 'node_modules', '.cache', `pglite-${pgliteVersion()}`)
   if (!existsSync(template)) await makeTemplate(template)
-  const path = mkdtempSync(join(tmpdir(), 'nightlatch-server-'))
   cpSync(template, join(path, 'database'), { recursive: true })
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
 }
 
 /** Several test processes may do this at once: each makes its own and the first to finish wins. */

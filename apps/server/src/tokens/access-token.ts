@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 import { BearerRefused } from '../http/api-error.ts'
-import type { SigningKey } from './signing-keys.ts'
+import type { SigningKeys } from './signing-keys.ts'
 
 /** What an access token says (RFC 9068): who, in which session, by which rotation of its refresh token. */
 export interface AccessClaims {
@@ -27,22 +27,21 @@ const claimsShape = z.object({
 /** Makes and checks the access tokens of one issuer. */
 export class AccessTokens {
   readonly #issuer: string
-  readonly #keys: readonly SigningKey[]
+  readonly #keys: SigningKeys
   readonly #nowMs: () => number
 
-  constructor(issuer: string, keys: readonly SigningKey[], nowMs: () => number) {
+  constructor(issuer: string, keys: SigningKeys, nowMs: () => number) {
     this.#issuer = issuer
     this.#keys = keys
     this.#nowMs = nowMs
   }
 
   jwks() {
-    return { keys: this.#keys.map(({ publicJwk }) => publicJwk) }
+    return { keys: this.#keys.published().map(({ publicJwk }) => publicJwk) }
   }
 
   async sign(subject: { readonly userId: string; readonly sessionId: string; readonly rotation: number }, lifeS: number): Promise<string> {
-    const [key] = this.#keys
-    if (!key) throw new Error('There is no signing key.')
+    const key = await this.#keys.signer()
     const issuedAtS = Math.floor(this.#nowMs() / 1000)
     return new SignJWT({ sid: subject.sessionId, gen: subject.rotation, client_id: CLIENT_ID })
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key.kid })
@@ -79,8 +78,8 @@ export class AccessTokens {
     }
   }
 
-  #publicKey(kid: string | undefined) {
-    const key = this.#keys.find((candidate) => candidate.kid === kid)
+  async #publicKey(kid: string | undefined) {
+    const key = await this.#keys.find(kid)
     if (!key) throw new errors.JWKSNoMatchingKey()
     return key.publicKey
   }

@@ -92,16 +92,17 @@ export async function loadServerKeys(path: string, db: Database): Promise<Server
     createKeyFile(path)
   }
   const keys = readKeyFile(path)
-  for (const { kid, fingerprint } of known) {
-    if (keys.find(kid)?.fingerprint !== fingerprint) {
-      throw new KeyFileProblem(`The key file ${path} lacks key "${kid}" of this database, or holds another one by that name.`)
-    }
-  }
   await db
     .insertInto('server_keys')
     .values(keys.all().map(({ kid, fingerprint }) => ({ kid, fingerprint })))
     .onConflict((conflict) => conflict.doNothing())
     .execute()
+  // Read again: another instance may have been the first, with a key file of its own.
+  for (const { kid, fingerprint } of await db.selectFrom('server_keys').selectAll().execute()) {
+    if (keys.find(kid)?.fingerprint !== fingerprint) {
+      throw new KeyFileProblem(`The key file ${path} lacks key "${kid}" of this database, or holds another one by that name.`)
+    }
+  }
   return keys
 }
 
