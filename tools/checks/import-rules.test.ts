@@ -16,6 +16,7 @@ describe('refuses', () => {
     ['packages/auth-core/src/world/real-world.ts', `import type { Session } from '../session.ts'`, 'is a leaf'],
     ['apps/fieldbook/src/main.tsx', `import { createApp } from '@nightlatch/auth-core'`, 'may import nightlatch'],
     ['apps/server/src/app.ts', `import type { Session } from '@nightlatch/auth-core'`, 'none of our packages'],
+    ['packages/nightlatch/src/open-app.ts', `import { startServer } from '@nightlatch/server'`, 'may import @nightlatch/auth-core'],
     ['packages/auth-core/src/http/helpers.ts', ``, 'name it after what it is about'],
   ])('%s: %s', (path, source, reason) => {
     expect(brokenImportRules(path, source)).toEqual([expect.stringContaining(reason)])
@@ -24,6 +25,7 @@ describe('refuses', () => {
 
 describe('allows', () => {
   test.each([
+    ['packages/nightlatch/src/open-app.test.ts', `import { startTestServer } from '@nightlatch/server/testing'`],
     ['packages/sync-guard/src/gate.ts', `import type { AuthState } from '@nightlatch/auth-core'`],
     ['packages/sync-guard/src/gate.ts', `import { realWorld } from '@nightlatch/auth-core/world'`],
     ['packages/sync-guard/src/gate.ts', `export type State = import('@nightlatch/auth-core').AuthState`],
