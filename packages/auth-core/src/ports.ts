@@ -286,6 +286,9 @@ export interface KeyProvider {
   /** One per user, gone after `destroy`. */
   userFactor(key: UserKey): Promise<PlatformKey>
   destroy(key: UserKey): Promise<void>
+  /** Remembers, beside the keys, that the named store exists, so that its loss is noticed. */
+  mark?(store: string): Promise<void>
+  isMarked?(store: string): Promise<boolean>
 }
 
 /** A keyed MAC (HMAC-SHA-256) whose key does not leave the platform. */

@@ -3,6 +3,7 @@ import type { KeyProvider, PlatformKey, UserKey } from '@nightlatch/auth-core'
 /** Keys that live as long as this object: Node's default, and for tests. What was sealed with them is lost with them. */
 export function memoryKeyProvider(): KeyProvider {
   const keys = new Map<string, Promise<CryptoKey>>()
+  const marks = new Set<string>()
   const held = (name: string): Promise<PlatformKey> => {
     const key = keys.get(name) ?? newMacKey()
     keys.set(name, key)
@@ -13,6 +14,8 @@ export function memoryKeyProvider(): KeyProvider {
     deviceKey: () => held('device'),
     userFactor: (key: UserKey) => held(`user:${key}`),
     destroy: async (key: UserKey) => void keys.delete(`user:${key}`),
+    mark: async (store) => void marks.add(store),
+    isMarked: async (store) => marks.has(store),
   }
 }
 

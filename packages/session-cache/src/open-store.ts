@@ -12,22 +12,34 @@ import {
   type UserRecord,
   type UserRecordDraft,
   type Vault,
+  type VaultChange,
   type VaultContents,
 } from '@nightlatch/auth-core'
 import type { Channel } from '@nightlatch/auth-core/world'
 import type { RxStorage } from 'rxdb/plugins/core'
+import { Subject } from 'rxjs'
+import { AccessRecord } from './access-record.ts'
+import { type OfflinePolicy, offlinePolicies } from './age-policy.ts'
 import { databaseName } from './database-name.ts'
+import { openDevicePart, sealDevicePart } from './device-part.ts'
 import { type DeviceKeys, deviceKeys, emptyDevice, openDeviceRow, parseDeviceRow, sealDeviceRow } from './device-row.ts'
+import { SlotVault } from './device-vault.ts'
 import { framed, isPlainObject, toBase64url } from './encoding.ts'
-import type { Binding } from './envelope.ts'
+import { type Binding, headerOf } from './envelope.ts'
+import { checkedSettings, defaultKdf, type KdfSettings } from './key-derivation.ts'
+import { KeyHandover } from './key-handover.ts'
 import { Keyring } from './keyring.ts'
 import { memoryKeyProvider } from './memory-key-provider.ts'
+import { OpenUserWatch, type WatchActivity } from './open-user-watch.ts'
 import { openRowStore, type Row, type RowStore } from './row-store.ts'
-import type { Slots } from './slot.ts'
+import { SecretSlots } from './secret-slots.ts'
 import { unavailable } from './store-failure.ts'
 import { factsOf, isDamaged, parseUserRow, storedUserRow, type UserRow, withoutDeviceSlot } from './user-row.ts'
+import { UserRows } from './user-rows.ts'
 import { isNewer, openVault, sealVault } from './vault.ts'
+import { canDeriveHere, deriveInWorker } from './web/derive-in-worker.ts'
 import { dexieStorage } from './web/dexie-storage.ts'
+import { watchPageActivity } from './web/watch-activity.ts'
 import { webKeyProvider } from './web/web-key-provider.ts'
 
 export interface RxdbSessionStoreOptions {
@@ -37,9 +49,19 @@ export interface RxdbSessionStoreOptions {
   readonly keys?: KeyProvider
   /**
    * `device`: a restart opens the signed-in users without a secret. What that gives up in a browser: SECURITY.md.
-   * `unlock`: no key is stored that opens without a secret; users are locked after a restart.
+   * `unlock`: no key is stored that opens without a secret; a restart leaves users locked, a new tab gets the key from a live one.
    */
   readonly stay?: 'device' | 'unlock'
+  /** How long users can be opened without the server, and what wrong secrets cost. Default `standard`. */
+  readonly policy?: keyof typeof offlinePolicies | OfflinePolicy
+  /** What trying a secret costs. Default: Argon2id with 64 MiB and 3 passes. */
+  readonly kdf?: KdfSettings
+  /** Keep labels (sealed for the device) that a chooser of accounts can show while users are locked. Default false. */
+  readonly labels?: boolean
+  /** What to do when keys or rows are gone: refuse to open, or start again beside what is left (nothing of it is removed). */
+  readonly whenEvicted?: 'unavailable' | 'start-over'
+  /** Signs that a person is there, for the idle lock. Default: trusted key, pointer and touch events of the page. */
+  readonly watchActivity?: WatchActivity
 }
 
 const DEVICE = 'device'
@@ -49,6 +71,7 @@ export async function openStore(
   context: StoreContext,
   options: RxdbSessionStoreOptions,
   tell: (change: StoreChange) => void,
+  inherited?: OpenStore,
 ): Promise<OpenStore> {
   if (!globalThis.crypto?.subtle) throw unavailable('insecure-context')
   const inBrowser = typeof indexedDB !== 'undefined'
@@ -58,13 +81,13 @@ export async function openStore(
   const keys = options.keys ?? ownKeys ?? memoryKeyProvider()
   const name = await databaseName(context)
 
-  const [rows, platform] = await Promise.all([openRowStore(name, storage), deviceKeyOf(keys)])
+  const [rows, deviceKey] = await Promise.all([openRowStore(name, storage), keys.deviceKey()])
   const close = async () => {
     await Promise.all([rows.close(), ownKeys?.close()])
   }
   try {
-    const channel = context.world.channels.open(`nightlatch:${name}`)
-    const store = new OpenStore({ rows, keys, ...platform, context, channel, close, stay: options.stay ?? 'device', tell })
+    const device = await deviceKeys(deviceKey)
+    const store = new OpenStore({ name, rows, keys, deviceKey, device, context, options, tell, close, inherited })
     await store.begin()
     return store
   } catch (error) {
@@ -74,49 +97,108 @@ export async function openStore(
 }
 
 interface Parts {
+  readonly name: string
   readonly rows: RowStore
   readonly keys: KeyProvider
   readonly deviceKey: PlatformKey
   readonly device: DeviceKeys
   readonly context: StoreContext
-  readonly channel: Channel
-  readonly stay: 'device' | 'unlock'
+  readonly options: RxdbSessionStoreOptions
   readonly tell: (change: StoreChange) => void
   readonly close: () => Promise<void>
+  /** Of the same tab, before its database connection was lost. */
+  readonly inherited: OpenStore | undefined
 }
 
-/** A session store whose database and keys are open. */
+/** A session store and its vault whose database and keys are open. */
 export class OpenStore {
+  readonly vault: SlotVault
   readonly #parts: Parts
+  readonly #stay: 'device' | 'unlock'
+  readonly #keepsLabels: boolean
+  readonly #channel: Channel
   readonly #keyring: Keyring
+  readonly #access: AccessRecord
+  readonly #handover: KeyHandover
+  readonly #watch: OpenUserWatch
   readonly #stop: (() => void)[] = []
 
   constructor(parts: Parts) {
+    const { context, options, keys, deviceKey, rows } = parts
+    const { world } = context
+    const policy = typeof options.policy === 'object' ? options.policy : offlinePolicies[options.policy ?? 'standard']
+    const stay = options.stay ?? (options.policy === 'strict' ? 'unlock' : 'device')
+    const bind = (key: string) => this.#bind(key)
+    const randomBytes = (length: number) => world.random.bytes(length)
+    const vaultChanges$ = new Subject<VaultChange>()
+    const users = new UserRows(rows, (key) => this.#tellOthers(key))
+
     this.#parts = parts
-    this.#keyring = new Keyring(
-      parts.keys,
-      (key) => this.#bind(key),
-      (length) => parts.context.world.random.bytes(length),
+    this.#stay = stay
+    this.#keepsLabels = options.labels === true && options.policy !== 'strict'
+    this.#channel = world.channels.open(`nightlatch:${parts.name}`)
+    this.#access = new AccessRecord(deviceKey, bind, policy, world.clock)
+    this.#handover = new KeyHandover(world.channels.open(`nightlatch-keys:${parts.name}`), world, (wanted) =>
+      stay === 'unlock' ? this.#keyring.rootFor(wanted) : null,
     )
+    this.#keyring = new Keyring({
+      keys,
+      bind,
+      randomBytes,
+      mayOpen: async (key, row) => (await this.#access.access(key, row)).kind === 'allowed',
+      ...(stay === 'unlock' && { askTabs: (wanted) => this.#handover.ask(wanted) }),
+    })
+    if (parts.inherited) this.#keyring.inherit(parts.inherited.#keyring)
+    this.#watch = new OpenUserWatch({
+      world,
+      keyring: this.#keyring,
+      users,
+      access: this.#access,
+      policy,
+      channel: this.#channel,
+      watchActivity: options.watchActivity ?? watchPageActivity,
+      tell: (change) => {
+        vaultChanges$.next(change)
+        parts.tell({ kind: 'user', key: change.key })
+      },
+    })
+    const kdf = checkedSettings(options.kdf ?? defaultKdf)
+    this.vault = new SlotVault({
+      users,
+      keyring: this.#keyring,
+      access: this.#access,
+      secrets: new SecretSlots({ keys, bind, randomBytes, derive: deriveInWorker, kdf, canDerive: canDeriveHere }),
+      keys,
+      policy,
+      stay,
+      loginTag: (login) => this.tag('login', login),
+      changes$: vaultChanges$.asObservable(),
+    })
   }
 
   async begin(): Promise<void> {
-    const { rows, channel, tell, device, keys } = this.#parts
+    const { rows, tell, keys } = this.#parts
     const changes = rows.changedKeys$.subscribe((changed) => {
       for (const key of changed) tell(changeOf(key))
     })
     this.#stop.push(
       () => changes.unsubscribe(),
-      channel.listen((message) => {
-        if (isPlainObject(message) && typeof message.changed === 'string') tell(changeOf(message.changed))
+      this.#channel.listen((message) => {
+        if (isPlainObject(message) && typeof message.changed === 'string') this.#changedElsewhere(message.changed)
       }),
-      () => channel.close(),
+      () => this.#channel.close(),
+      () => this.#handover.close(),
+      () => this.#watch.stop(),
     )
-    const stored = await rows.read(DEVICE)
-    const known = stored && parseDeviceRow(stored.content)
-    if (known && known.keyCheck !== device.keyCheck) throw unavailable('evicted')
-    for (const key of await rows.tombstones()) await keys.destroy(key as UserKey)
-    await rows.purgeTombstones()
+    try {
+      await this.#checkNothingIsMissing()
+      for (const key of await rows.tombstones()) await keys.destroy(key as UserKey)
+      await rows.purgeTombstones()
+      this.#watch.start()
+    } catch (error) {
+      for (const stop of this.#stop) stop()
+      throw error
+    }
   }
 
   async read(key: UserKey): Promise<UserRecord | null> {
@@ -143,10 +225,15 @@ export class OpenStore {
 
   async update(key: UserKey, expected: Revision | null, next: UserRecordDraft): Promise<UserRecord> {
     const current = await this.#parts.rows.read(key)
-    if ((current?.revision ?? null) !== expected) throw new RevisionConflict('The record was changed by another writer. Read it again.')
+    if ((current?.revision ?? null) !== expected) throw conflict('record')
     const before = current && parseUserRow(key, current.content)
+    const prepared = next.status.kind === 'signed-in' ? this.#keyring.preparedFor(key) : undefined
     const row = await this.#rowOf(key, before, next)
     const written = await this.#parts.rows.write(key, current, storedUserRow(row))
+    if (prepared && next.vault.kind === 'open') {
+      this.#keyring.holdOpened(key, prepared.dataKey, row.locks)
+      this.#keyring.stored(key)
+    }
     this.#tellOthers(key)
     return this.#recordOf(written)
   }
@@ -155,9 +242,9 @@ export class OpenStore {
   async remove(key: UserKey, expected: Revision): Promise<void> {
     const { rows, keys } = this.#parts
     const current = await rows.read(key)
-    if (current?.revision !== expected) throw new RevisionConflict('The record was changed by another writer. Read it again.')
+    if (current?.revision !== expected) throw conflict('record')
     await rows.erase(current, {})
-    this.#keyring.drop(key)
+    this.#keyring.close(key)
     this.#tellOthers(key)
     await keys.destroy(key)
     await rows.purgeTombstones()
@@ -169,7 +256,7 @@ export class OpenStore {
     const row = stored && parseDeviceRow(stored.content)
     if (stored && row) return { ...(await openDeviceRow(row, device, this.#bind(DEVICE))), revision: stored.revision }
     try {
-      return await this.#writeDevice(stored, emptyDevice)
+      return await this.#writeDevice(stored, stored ? await this.#deviceAfterDamage() : emptyDevice)
     } catch (error) {
       if (error instanceof RevisionConflict) return this.readDevice() // another tab made it at the same moment
       throw error
@@ -178,14 +265,36 @@ export class OpenStore {
 
   async updateDevice(expected: Revision, next: DeviceRecordDraft): Promise<DeviceRecord> {
     const stored = await this.#parts.rows.read(DEVICE)
-    if (stored?.revision !== expected) throw new RevisionConflict('The device record was changed by another writer. Read it again.')
+    if (stored?.revision !== expected) throw conflict('device record')
     return this.#writeDevice(stored, next)
   }
 
   async close(): Promise<void> {
     for (const stop of this.#stop) stop()
-    this.#keyring.dropAll()
+    this.#keyring.closeAll()
     await this.#parts.close()
+  }
+
+  /** The keys and the rows remember each other; the browser may have evicted one of them (R-19). */
+  async #checkNothingIsMissing(): Promise<void> {
+    const { rows, keys, device, name, options } = this.#parts
+    const stored = await rows.read(DEVICE)
+    const row = stored && parseDeviceRow(stored.content)
+    const keysAreGone = row !== null && row.keyCheck !== device.keyCheck
+    const isMarked = (await keys.isMarked?.(name)) === true
+    const rowsAreGone = stored === null && isMarked
+    if ((keysAreGone || rowsAreGone) && options.whenEvicted !== 'start-over') throw unavailable('evicted')
+    if (row && keysAreGone) await this.#writeDevice(stored, { ...emptyDevice, ...row.facts, currentUser: null })
+    else await this.readDevice()
+    if (!isMarked) await keys.mark?.(name)
+  }
+
+  /** Epochs never go back, whatever else was lost with the device's row. */
+  async #deviceAfterDamage(): Promise<DeviceRecordDraft> {
+    const users = await this.#parts.rows.readAll()
+    const epochs = users.filter(({ key }) => key !== DEVICE).map(({ key, content }) => parseUserRow(key as UserKey, content).facts.epoch)
+    const epoch = Math.max(0, ...epochs)
+    return { ...emptyDevice, epoch, switchEpoch: epoch }
   }
 
   async #writeDevice(previous: Row | null, next: DeviceRecordDraft): Promise<DeviceRecord> {
@@ -197,9 +306,14 @@ export class OpenStore {
     return { ...(await openDeviceRow(row, device, binding)), revision: written.revision }
   }
 
-  async #recordOf({ key, revision, content }: Row): Promise<UserRecord> {
-    const row = parseUserRow(key as UserKey, content)
-    return { ...row.facts, key: key as UserKey, revision, vault: await this.#vaultOf(key as UserKey, row) }
+  async #recordOf({ key: name, revision, content }: Row): Promise<UserRecord> {
+    const key = name as UserKey
+    const row = parseUserRow(key, content)
+    const [devicePart, vault] = await Promise.all([
+      openDevicePart(row.devicePart, this.#parts.device, this.#bind(key)),
+      this.#vaultOf(key, row),
+    ])
+    return { ...row.facts, ...devicePart, key, revision, vault }
   }
 
   async #vaultOf(key: UserKey, row: UserRow): Promise<Vault> {
@@ -211,15 +325,44 @@ export class OpenStore {
 
   /** What to store: facts as given; sealed parts only replaced when there are new contents. A log-out leaves nothing that opens without a secret. */
   async #rowOf(key: UserKey, before: UserRow | null, next: UserRecordDraft): Promise<UserRow> {
-    const sealed = next.vault.kind === 'open' ? await this.#seal(key, before, next.vault.contents) : before
+    const sealed = next.vault.kind === 'open' ? await this.#seal(key, before, next.vault.contents, next.status.kind) : before
     if (!sealed) throw new TypeError('A new user needs contents to seal.')
-    const row: UserRow = { ...sealed, facts: factsOf(next) }
+    const { devicePart: _, ...withoutDevicePart } = sealed
+    const row: UserRow = {
+      ...withoutDevicePart,
+      facts: factsOf(next),
+      ...(await this.#devicePartOf(key, next)),
+      ...(await this.#afterGrant(key, before, next)),
+    }
     if (next.status.kind !== 'logged-out') return row
     const leaves = before?.facts.status.kind !== 'logged-out'
     return { ...withoutDeviceSlot(row), locks: row.locks + (leaves ? 1 : 0) }
   }
 
-  async #seal(key: UserKey, before: UserRow | null, contents: VaultContents): Promise<Omit<UserRow, 'facts'>> {
+  async #devicePartOf(key: UserKey, { label, revokeHandle }: UserRecordDraft): Promise<Pick<UserRow, 'devicePart'>> {
+    const part = { ...(label !== undefined && this.#keepsLabels && { label }), ...(revokeHandle !== undefined && { revokeHandle }) }
+    return sealDevicePart(part, this.#parts.device, this.#bind(key))
+  }
+
+  /** A new epoch or generation of a signed-in user is the server's word: age starts anew (C4), after a log-in so do the attempts. */
+  async #afterGrant(key: UserKey, before: UserRow | null, next: UserRecordDraft): Promise<Pick<UserRow, 'clock' | 'attempts'>> {
+    if (next.status.kind !== 'signed-in') return {}
+    const isLogIn = before?.facts.epoch !== next.epoch
+    if (!isLogIn && before.facts.generation === next.generation) return {}
+    return { ...(await this.#access.online(key)), ...(isLogIn && { attempts: await this.#access.noFailures(key) }) }
+  }
+
+  async #seal(
+    key: UserKey,
+    before: UserRow | null,
+    contents: VaultContents,
+    status: UserRecord['status']['kind'],
+  ): Promise<Omit<UserRow, 'facts'>> {
+    const prepared = status === 'signed-in' ? this.#keyring.preparedFor(key) : undefined
+    if (prepared) {
+      const base = before && keyIdOf(before) === prepared.dataKey.id ? before : startedAnew(before)
+      return { ...base, slots: { ...base.slots, ...prepared.slots }, vault: await sealVault(prepared.dataKey, contents, this.#bind(key)) }
+    }
     const known = before && (await this.#keyring.keyFor(key, before))
     if (before && known) return { ...before, vault: await sealVault(known, contents, this.#bind(key)) }
     return this.#sealUnderNewKey(key, before, contents)
@@ -227,17 +370,26 @@ export class OpenStore {
 
   /** For a new user, and for one whose old key nobody could open: what the old key sealed is set aside. */
   async #sealUnderNewKey(key: UserKey, before: UserRow | null, contents: VaultContents): Promise<Omit<UserRow, 'facts'>> {
-    const locks = before?.locks ?? 0
+    const base = startedAnew(before)
     const raw = this.#keyring.newKey()
-    const slots: Slots = this.#parts.stay === 'device' ? { device: await this.#keyring.deviceSlot(key, raw) } : {}
-    const dataKey = await this.#keyring.hold(key, raw, locks)
-    const quarantine = [...(before?.quarantine ?? []), ...leftBehind(before)]
-    return {
-      locks,
-      slots,
-      unreadSlots: {},
-      vault: await sealVault(dataKey, contents, this.#bind(key)),
-      ...(quarantine.length > 0 && { quarantine }),
+    const slots = this.#stay === 'device' ? { device: await this.#keyring.deviceSlot(key, raw) } : {}
+    const dataKey = await this.#keyring.hold(key, raw, base.locks)
+    return { ...base, slots, vault: await sealVault(dataKey, contents, this.#bind(key)) }
+  }
+
+  #changedElsewhere(name: string): void {
+    this.#keyring.othersOpened()
+    if (name !== DEVICE) void this.#closeIfLockedElsewhere(name as UserKey)
+    this.#parts.tell(changeOf(name))
+  }
+
+  /** Another tab may have locked the user: this one lets go of the key at once, not at its next read. */
+  async #closeIfLockedElsewhere(key: UserKey): Promise<void> {
+    try {
+      const stored = await this.#parts.rows.read(key)
+      this.#keyring.closeIfLocked(key, stored && parseUserRow(key, stored.content))
+    } catch {
+      // Storage is away; no read will use the key either.
     }
   }
 
@@ -247,23 +399,33 @@ export class OpenStore {
   }
 
   #tellOthers(key: string): void {
-    this.#parts.channel.post({ changed: key })
+    this.#channel.post({ changed: key })
   }
+}
+
+function keyIdOf(row: UserRow): string | undefined {
+  return isDamaged(row.vault) ? undefined : headerOf(row.vault).kid
+}
+
+/** A row without slots, which remembers what a former key left behind. */
+function startedAnew(before: UserRow | null): Omit<UserRow, 'facts' | 'vault'> {
+  const quarantine = [...(before?.quarantine ?? []), ...leftBehind(before)]
+  const { locks = 0, attempts, clock } = before ?? {}
+  return { locks, attempts, clock, slots: {}, unreadSlots: {}, ...(quarantine.length > 0 && { quarantine }) }
 }
 
 /** What somebody might still open one day: with a secret, a later version, or a repair tool. A `device` slot that is gone is gone. */
 function leftBehind(before: UserRow | null): readonly unknown[] {
   if (!before) return []
-  const { facts: _, quarantine: __, ...sealed } = withoutDeviceSlot(before)
+  const { quarantine: _, ...sealed } = withoutDeviceSlot(before)
   const openable = Object.keys(sealed.slots).length > 0 || Object.keys(sealed.unreadSlots).length > 0
-  return openable || isDamaged(before.vault) || isNewer(before.vault) ? [storedUserRow({ ...sealed, facts: before.facts })] : []
-}
-
-async function deviceKeyOf(keys: KeyProvider): Promise<{ readonly deviceKey: PlatformKey; readonly device: DeviceKeys }> {
-  const deviceKey = await keys.deviceKey()
-  return { deviceKey, device: await deviceKeys(deviceKey) }
+  return openable || isDamaged(before.vault) || isNewer(before.vault) ? [storedUserRow(sealed)] : []
 }
 
 function changeOf(key: string): StoreChange {
   return key === DEVICE ? { kind: 'device' } : { kind: 'user', key: key as UserKey }
+}
+
+function conflict(what: string): RevisionConflict {
+  return new RevisionConflict(`The ${what} was changed by another writer. Read it again.`)
 }

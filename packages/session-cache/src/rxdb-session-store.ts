@@ -1,5 +1,6 @@
 import type {
   DeviceRecordDraft,
+  DeviceVault,
   Revision,
   SessionStore,
   StoreChange,
@@ -8,20 +9,32 @@ import type {
   UserKey,
   UserRecord,
   UserRecordDraft,
+  VaultChange,
 } from '@nightlatch/auth-core'
 import { Subject } from 'rxjs'
 import { type OpenStore, openStore, type RxdbSessionStoreOptions } from './open-store.ts'
-import { openFailure, storeFailure } from './store-failure.ts'
+import { isLostConnection, openFailure, storeFailure } from './store-failure.ts'
+import { askForPersistence, type Persistence } from './web/persistence.ts'
+
+/** A session store with the vault that opens and locks what it keeps. */
+export interface VaultedSessionStore extends SessionStore {
+  readonly vault: DeviceVault
+  /** What the browser said when it was asked, at the first log-in, not to evict what is stored. */
+  readonly persistence: Persistence | 'not-asked'
+}
 
 /** Keeps the users of an app in one RxDB collection, sealed. */
-export function rxdbSessionStore(options: RxdbSessionStoreOptions = {}): SessionStore {
+export function rxdbSessionStore(options: RxdbSessionStoreOptions = {}): VaultedSessionStore {
   return new RxdbSessionStore(options)
 }
 
-class RxdbSessionStore implements SessionStore {
+class RxdbSessionStore implements VaultedSessionStore {
   readonly #options: RxdbSessionStoreOptions
   readonly #changes$ = new Subject<StoreChange>()
+  readonly #vaultChanges$ = new Subject<VaultChange>()
+  #context: StoreContext | undefined
   #opening: Promise<OpenStore> | undefined
+  #persistence: Persistence | 'not-asked' = 'not-asked'
 
   constructor(options: RxdbSessionStoreOptions) {
     this.#options = options
@@ -34,8 +47,26 @@ class RxdbSessionStore implements SessionStore {
     update: (expected: Revision, next: DeviceRecordDraft) => this.#with((store) => store.updateDevice(expected, next)),
   }
 
+  readonly vault: DeviceVault = {
+    enroll: (...args) => this.#with(({ vault }) => vault.enroll(...args)),
+    disenroll: (...args) => this.#with(({ vault }) => vault.disenroll(...args)),
+    rewrap: (...args) => this.#with(({ vault }) => vault.rewrap(...args)),
+    unlock: (...args) => this.#with(({ vault }) => vault.unlock(...args)),
+    lock: (...args) => this.#with(({ vault }) => vault.lock(...args)),
+    destroy: (...args) => this.#with(({ vault }) => vault.destroy(...args)),
+    methods: (...args) => this.#with(({ vault }) => vault.methods(...args)),
+    admit: (...args) => this.#with(({ vault }) => vault.admit(...args)),
+    status: (...args) => this.#with(({ vault }) => vault.status(...args)),
+    changes$: this.#vaultChanges$.asObservable(),
+  }
+
+  get persistence(): Persistence | 'not-asked' {
+    return this.#persistence
+  }
+
   async open(context: StoreContext): Promise<void> {
-    this.#opening ??= openStore(context, this.#options, (change) => this.#changes$.next(change))
+    this.#context = context
+    this.#opening ??= this.#openedStore()
     try {
       await this.#opening
     } catch (error) {
@@ -60,8 +91,10 @@ class RxdbSessionStore implements SessionStore {
     return this.#with((store) => store.tag(purpose, value))
   }
 
-  update(key: UserKey, expected: Revision | null, next: UserRecordDraft): Promise<UserRecord> {
-    return this.#with((store) => store.update(key, expected, next))
+  async update(key: UserKey, expected: Revision | null, next: UserRecordDraft): Promise<UserRecord> {
+    const stored = await this.#with((store) => store.update(key, expected, next))
+    if (expected === null && this.#persistence === 'not-asked') void this.#askForPersistence()
+    return stored
   }
 
   remove(key: UserKey, expected: Revision): Promise<void> {
@@ -74,12 +107,43 @@ class RxdbSessionStore implements SessionStore {
     await (await opening?.catch(() => undefined))?.close()
   }
 
+  /** A connection that was lost (another tab's upgrade, Safari's storage process) is opened again once; then the trouble is told. */
   async #with<T>(act: (store: OpenStore) => Promise<T>): Promise<T> {
     if (!this.#opening) throw new Error('The session store is not open: call open() first.')
+    const used = this.#opening
     try {
-      return await act(await this.#opening)
+      return await act(await used)
+    } catch (error) {
+      if (!isLostConnection(error)) throw storeFailure(error)
+    }
+    try {
+      return await act(await this.#reopened(used))
     } catch (error) {
       throw storeFailure(error)
     }
+  }
+
+  /** One reopening for all who lost the same connection. */
+  #reopened(lost: Promise<OpenStore>): Promise<OpenStore> {
+    if (this.#opening === lost) {
+      this.#opening = lost.then(async (store) => {
+        const reopened = await this.#openedStore(store)
+        await store.close().catch(() => {}) // it is lost already
+        return reopened
+      })
+    }
+    return this.#opening ?? lost
+  }
+
+  async #openedStore(inherited?: OpenStore): Promise<OpenStore> {
+    if (!this.#context) throw new Error('The session store is not open: call open() first.')
+    const store = await openStore(this.#context, this.#options, (change) => this.#changes$.next(change), inherited)
+    store.vault.changes$.subscribe((change) => this.#vaultChanges$.next(change))
+    return store
+  }
+
+  async #askForPersistence(): Promise<void> {
+    this.#persistence = 'denied'
+    this.#persistence = await askForPersistence()
   }
 }

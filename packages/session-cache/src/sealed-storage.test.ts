@@ -1,5 +1,6 @@
 import type { SessionStore, UserKey, UserRecordDraft } from '@nightlatch/auth-core'
 import { realWorld } from '@nightlatch/auth-core/world'
+import type { RxStorage } from 'rxdb/plugins/core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { fromBase64url, toBase64url, utf8 } from './encoding.ts'
 import type { Envelope } from './envelope.ts'
@@ -67,7 +68,7 @@ describe('sealed storage', () => {
     await store.update(ann, null, draftOf(ann))
 
     for (const member of ['protected', 'iv', 'ciphertext', 'tag'] as const) {
-      const sound = (await storedRows(storage, context))[0]?.content as StoredRow
+      const sound = await storedUser(storage, context)
       const changed = { ...sound.vault, [member]: flipFirst(sound.vault[member]) }
       await editStoredRow(storage, context, ann, (row) => ({ ...row, vault: changed }))
       expect((await store.read(ann))?.vault.kind, member).not.toBe('open')
@@ -95,7 +96,7 @@ describe('sealed storage', () => {
     const store = await openTab()
     await store.update(ann, null, draftOf(ann))
     await store.update(ben, null, draftOf(ben))
-    const annRow = (await storedRows(storage, context)).find(({ key }) => key === ann)?.content as StoredRow
+    const annRow = await storedUser(storage, context)
     await store.close()
 
     await editStoredRow(storage, context, ben, (row) => ({ ...row, vault: annRow.vault, slots: annRow.slots }))
@@ -107,12 +108,12 @@ describe('sealed storage', () => {
     const { storage, keys, openTab } = aDevice()
     const store = await openTab()
     await store.update(ann, null, draftOf(ann))
-    const [row] = await storedRows(storage, context)
+    const row = await storedUser(storage, context)
     const elsewhere = { ...context, issuer: 'https://other.example.org' }
     const other = await openTab({ issuer: elsewhere.issuer })
     await other.update(ann, null, draftOf(ann))
 
-    await editStoredRow(storage, elsewhere, ann, () => row?.content as object)
+    await editStoredRow(storage, elsewhere, ann, () => row)
 
     expect((await other.read(ann))?.vault.kind).not.toBe('open')
     expect(keys.quality).toBe('none')
@@ -147,7 +148,7 @@ describe('sealed storage', () => {
 
     expect(left.vault).toEqual({ kind: 'sealed' })
     expect((await other.read(ann))?.vault).toEqual({ kind: 'sealed' })
-    expect((((await storedRows(storage, context))[0]?.content ?? {}) as StoredRow).slots).toEqual({})
+    expect((await storedUser(storage, context)).slots).toEqual({})
     const back = await other.update(ann, left.revision, draftOf(ann))
     expect(back.vault.kind).toBe('open')
     expect((await store.read(ann))?.vault).toEqual(back.vault)
@@ -158,14 +159,14 @@ describe('sealed storage', () => {
     const store = await openTab({ stay: 'unlock' })
     await store.update(ann, null, draftOf(ann))
     await store.close()
-    const before = (await storedRows(storage, context))[0]?.content as StoredRow
+    const before = await storedUser(storage, context)
 
     const restarted = await openTab({ stay: 'unlock' })
     const sealed = await restarted.read(ann)
     if (!sealed) throw new Error('gone')
     await restarted.update(ann, sealed.revision, { ...sealed, generation: 5 })
 
-    const after = (await storedRows(storage, context))[0]?.content as StoredRow
+    const after = await storedUser(storage, context)
     expect(after.vault).toEqual(before.vault)
     expect(after.facts.generation).toBe(5)
   })
@@ -192,7 +193,7 @@ describe('sealed storage', () => {
 
     await store.remove(ann, revision)
 
-    expect(await storedRows(storage, context)).toEqual([])
+    expect((await storedRows(storage, context)).map(({ key }) => key)).toEqual(['device'])
     expect(await (await keys.userFactor(ann)).mac(new Uint8Array([1]))).not.toEqual(factor)
   })
 
@@ -210,6 +211,11 @@ describe('sealed storage', () => {
     expect(await storedRows(storage, context)).toEqual(before)
   })
 })
+
+async function storedUser(storage: RxStorage<unknown, unknown>, place: typeof context): Promise<StoredRow> {
+  const rows = await storedRows(storage, place)
+  return rows.find(({ key }) => key === ann)?.content as StoredRow
+}
 
 interface StoredRow {
   readonly facts: { readonly generation: number }

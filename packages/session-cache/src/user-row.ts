@@ -4,7 +4,10 @@ import { type Envelope, parseEnvelope } from './envelope.ts'
 import type { Slots } from './slot.ts'
 
 /** What of a user's record lies open: it says nothing about the person and gives no access. */
-export type UserFacts = Omit<UserRecordDraft, 'key' | 'vault'>
+export type UserFacts = Omit<UserRecordDraft, 'key' | 'vault' | keyof DevicePart>
+
+/** What any start of the app on this device may read, locked users included. */
+export type DevicePart = Pick<UserRecordDraft, 'label' | 'revokeHandle'>
 
 /** A user as it is stored. */
 export interface UserRow {
@@ -16,6 +19,11 @@ export interface UserRow {
   readonly unreadSlots: Readonly<Record<string, unknown>>
   /** `unknown` when it is damaged: kept as it is, byte for byte, until something better is written. */
   readonly vault: Envelope | { readonly damaged: unknown }
+  /** `DevicePart`, sealed under the device's key. */
+  readonly devicePart?: Envelope
+  /** Wrong secrets in a row, and when the user was seen: `SignedNumbers`, checked when they are needed. */
+  readonly attempts?: unknown
+  readonly clock?: unknown
   /** Sealed data that could not be opened when a new data key replaced its own. Never overwritten. */
   readonly quarantine?: readonly unknown[]
 }
@@ -25,6 +33,7 @@ export function parseUserRow(key: UserKey, stored: unknown): UserRow {
   const row = isPlainObject(stored) ? stored : {}
   const facts = isPlainObject(row.facts) ? row.facts : {}
   const vault = parseEnvelope(row.vault)
+  const devicePart = parseEnvelope(row.devicePart)
   return {
     facts: {
       ...facts,
@@ -38,19 +47,16 @@ export function parseUserRow(key: UserKey, stored: unknown): UserRow {
     locks: countOf(row.locks),
     ...slotsOf(row.slots),
     vault: vault ?? { damaged: row.vault ?? null },
+    ...(devicePart && { devicePart }),
+    ...('attempts' in row && { attempts: row.attempts }),
+    ...('clock' in row && { clock: row.clock }),
     ...(Array.isArray(row.quarantine) && { quarantine: row.quarantine }),
   }
 }
 
 /** The opposite of `parseUserRow`. */
-export function storedUserRow({ facts, locks, slots, unreadSlots, vault, quarantine }: UserRow): object {
-  return {
-    facts,
-    locks,
-    slots: { ...unreadSlots, ...slots },
-    vault: isDamaged(vault) ? vault.damaged : vault,
-    ...(quarantine && { quarantine }),
-  }
+export function storedUserRow({ slots, unreadSlots, vault, ...rest }: UserRow): object {
+  return { ...rest, slots: { ...unreadSlots, ...slots }, vault: isDamaged(vault) ? vault.damaged : vault }
 }
 
 /** The row with nothing left in it that opens without a secret. */
@@ -60,9 +66,9 @@ export function withoutDeviceSlot(row: UserRow): UserRow {
   return { ...row, slots, unreadSlots }
 }
 
-export function factsOf({ key: _key, vault: _vault, ...facts }: UserRecordDraft & Partial<Pick<UserRecord, 'revision'>>): UserFacts {
-  const { revision: _revision, ...rest } = facts
-  return rest
+export function factsOf(draft: UserRecordDraft & Partial<Pick<UserRecord, 'revision'>>): UserFacts {
+  const { key: _key, vault: _vault, label: _label, revokeHandle: _handle, revision: _revision, ...facts } = draft
+  return facts
 }
 
 export function isDamaged(vault: UserRow['vault']): vault is { readonly damaged: unknown } {

@@ -32,6 +32,12 @@ export function webKeyProvider(appId: string): KeyProvider & { close(): Promise<
     async destroy(key: UserKey) {
       await run(await database(), 'readwrite', (keys) => keys.delete(`user:${key}`))
     },
+    async mark(store) {
+      await run(await database(), 'readwrite', (keys) => keys.put(true, `store:${store}`))
+    },
+    async isMarked(store) {
+      return (await run<unknown>(await database(), 'readonly', (keys) => keys.get(`store:${store}`))) === true
+    },
     async close() {
       const closing = opened
       opened = undefined
