@@ -14,6 +14,8 @@ export interface Registration {
   readonly replication: Replication
   /** Whose documents these are. `undefined` until the first session is known. */
   userId: string | undefined
+  /** That user has left; only its halting is still to come. */
+  left: boolean
 }
 
 export interface ConductorOptions {
@@ -198,7 +200,7 @@ export class Conductor {
     changed()
   }
 
-  #belongs({ userId }: Registration, session: SyncSession): boolean {
-    return userId === session.userId
+  #belongs({ userId, left }: Registration, session: SyncSession): boolean {
+    return userId === session.userId && !left
   }
 }

@@ -115,7 +115,7 @@ export class Replication {
 
     const gate = new Gate(context.gate)
     const { pull, push, collection } = options
-    const pacers = { pull: this.#pacer(), push: this.#pacer(), stream: this.#pacer() }
+    const pacers = { pull: this.#pacer(), push: this.#pacer(), stream: this.#pacer(), connection: this.#pacer() }
     let state: RxReplicationState<Doc, unknown> | undefined
     const lane = (direction: Direction, pacer: Pacer, origin = this.#deps.origin) =>
       new Lane({
@@ -133,7 +133,7 @@ export class Replication {
       })
     const pullLane = pull && lane('pull', pacers.pull)
     const pushLane = push && lane('push', pacers.push)
-    const streamLane = pull?.stream && lane('pull', pacers.stream, { pacer: pacers.stream, acceptedToken: undefined })
+    const streamLane = pull?.stream && lane('pull', pacers.stream, { pacer: pacers.connection, acceptedToken: undefined })
     let stopped = () => {}
     const whenStopped = new Promise<void>((resolve) => {
       stopped = resolve

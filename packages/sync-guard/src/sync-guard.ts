@@ -34,6 +34,12 @@ export function createSyncGuard(options: SyncGuardOptions): SyncGuard {
   return new Guard(options)
 }
 
+interface OpenedDatabase {
+  readonly name: string
+  readonly opening: Promise<RxDatabase>
+  readonly collections: ReadonlySet<AnyCollection>
+}
+
 class Guard implements SyncGuard {
   readonly events$: Observable<SyncEvent>
   readonly state$: Observable<SyncState>
@@ -47,7 +53,8 @@ class Guard implements SyncGuard {
   readonly #origins = new Map<string, Origin>()
   readonly #stores = new WeakMap<RxDatabase, Promise<GuardStore>>()
   readonly #stopListening: (() => void)[] = []
-  #database: { readonly name: string; readonly opening: Promise<RxDatabase> } | undefined
+  #database: OpenedDatabase | undefined
+  #parted: Promise<void> = Promise.resolve()
   #openWrites: (() => void) | undefined
   #elsewhere: { readonly user: string; readonly activity: Activity } | undefined
   #ending: Promise<EndReport> | undefined
@@ -103,18 +110,26 @@ class Guard implements SyncGuard {
   async openDatabase<Collections>(options: OpenDatabaseOptions): Promise<RxDatabase<Collections>> {
     const session = this.#requireSession()
     const name = await databaseNameOf(this.#id, session)
-    if (this.#database?.name !== name) {
-      await this.#closeDatabase()
-      const opening = openUserDatabase(name, options)
-      this.#database = { name, opening }
-      opening.catch(() => {
-        if (this.#database?.opening === opening) this.#database = undefined
-      })
-      this.#journal.tell({ type: 'database', state: 'opened' })
-    }
+    await this.#parted
+    if (this.#requireSession().userId !== session.userId) throw leftMeanwhile()
+    this.#database ??= this.#openDatabase(name, options)
     const database = await this.#database.opening
-    if (this.#conductor.session?.userId === session.userId) return database as unknown as RxDatabase<Collections>
-    throw new SyncError('session-ended', 'The user left while the database was being opened.')
+    if (this.#conductor.session?.userId !== session.userId) throw leftMeanwhile()
+    return database as unknown as RxDatabase<Collections>
+  }
+
+  #openDatabase(name: string, options: OpenDatabaseOptions): OpenedDatabase {
+    const collections = new Set<AnyCollection>()
+    const opening = openUserDatabase(name, options).then((database) => {
+      for (const collection of Object.values(database.collections)) collections.add(collection as AnyCollection)
+      this.#journal.tell({ type: 'database', state: 'opened' })
+      return database
+    })
+    const opened: OpenedDatabase = { name, opening, collections }
+    opening.catch(() => {
+      if (this.#database === opened) this.#database = undefined
+    })
+    return opened
   }
 
   async pendingWrites(): Promise<PendingReport> {
@@ -196,8 +211,7 @@ class Guard implements SyncGuard {
       this.#journal.tell({ type: 'ended', userId: session.userId, kept, discarded })
       return { uploaded, kept, discarded, unknownOutcome, silentTabs }
     } catch (error) {
-      this.#tabs.tell({ kind: 'stay', user })
-      await this.#stay()
+      await Promise.all([this.#stay(), this.#tabs.ask({ kind: 'stay', user }, this.#policy.tabDeadlineMs)])
       if (error instanceof SyncError && error.pending !== undefined) this.#journal.tell({ type: 'leave-refused', pending: error.pending })
       throw error
     }
@@ -220,8 +234,8 @@ class Guard implements SyncGuard {
       for (const registration of this.#conductor.registrations) registration.userId ??= next.userId
     }
     const leaves = previous && !sameUser && next !== undefined
-    if (leaves) void this.#conductor.reconcile().then(() => this.#closeUser({ userId: previous.userId }))
     void this.#conductor.reconcile()
+    if (leaves) void this.#part(previous.userId, false)
   }
 
   async #hear(message: TabMessage): Promise<void> {
@@ -277,7 +291,7 @@ class Guard implements SyncGuard {
       tell: this.#journal.tell,
       changed: () => this.#changed(),
     })
-    const registration: Registration = { replication, userId: this.#conductor.session?.userId }
+    const registration: Registration = { replication, userId: this.#conductor.session?.userId, left: false }
     this.#conductor.registrations.add(registration)
     return registration
   }
@@ -301,7 +315,7 @@ class Guard implements SyncGuard {
 
   #mine(): Registration[] {
     const userId = this.#conductor.session?.userId
-    return [...this.#conductor.registrations].filter((registration) => registration.userId === userId)
+    return [...this.#conductor.registrations].filter((registration) => registration.userId === userId && !registration.left)
   }
 
   #collections(): AnyCollection[] {
@@ -318,30 +332,36 @@ class Guard implements SyncGuard {
     for (const { replication } of this.#mine()) await replication.discard()
   }
 
-  /** Forgets the user's replications and closes the database that the guard has opened for it. */
-  async #closeUser({
-    userId = this.#conductor.session?.userId,
-    remove = false,
-  }: {
-    userId?: string | undefined
-    remove?: boolean
-  } = {}): Promise<void> {
-    const database = await this.#database?.opening.catch(() => undefined)
-    for (const registration of this.#conductor.registrations) {
-      // A collection of the app's own database stays registered for its owner and goes on when that user is back.
-      const { collection } = registration.replication.options
-      if (registration.userId === userId && (collection.database === database || this.#conductor.disposed))
-        await this.#conductor.quit(registration)
-    }
-    await this.#closeDatabase(remove)
-    this.#openWrites?.()
-    this.#openWrites = undefined
+  /**
+   * Parts with the user's replications and with the database that the guard has opened: at once for the state and for whoever opens the next
+   * one, which waits until this one is closed (G2).
+   */
+  #closeUser({ remove = false } = {}): Promise<void> {
+    const userId = this.#conductor.session?.userId
+    return this.#part(userId, remove)
   }
 
-  async #closeDatabase(remove = false): Promise<void> {
-    const open = this.#database
+  #part(userId: string | undefined, remove: boolean): Promise<void> {
+    const database = this.#database
+    const openWrites = this.#openWrites
     this.#database = undefined
-    const database = await open?.opening.catch(() => undefined)
+    this.#openWrites = undefined
+    const gone = [...this.#conductor.registrations].filter((registration) => {
+      // A collection of the app's own database stays registered for its owner and goes on when that user is back.
+      const ours = database?.collections.has(registration.replication.options.collection) || this.#conductor.disposed
+      return registration.userId === userId && ours
+    })
+    for (const registration of gone) registration.left = true
+    const parting = this.#parted.then(async () => {
+      await Promise.all(gone.map((registration) => this.#conductor.quit(registration)))
+      await this.#closeDatabase(await database?.opening.catch(() => undefined), remove)
+      openWrites?.()
+    })
+    this.#parted = parting.catch(() => {})
+    return parting
+  }
+
+  async #closeDatabase(database: RxDatabase | undefined, remove: boolean): Promise<void> {
     if (!database || database.closed) return
     if (remove) await database.remove()
     else await database.close()
@@ -415,6 +435,10 @@ class Guard implements SyncGuard {
 }
 
 const NOTHING_TO_END: EndReport = { uploaded: 0, kept: 0, discarded: 0, unknownOutcome: 0, silentTabs: 0 }
+
+function leftMeanwhile(): SyncError {
+  return new SyncError('session-ended', 'The user left while the database was being opened.')
+}
 
 function pendingWrites(pending: number): SyncError {
   const message = `${pending} writes were not uploaded, and nobody could open them again after this user has left. Upload or discard them.`

@@ -17,6 +17,9 @@ interface Envelope {
   readonly answerTo?: string
 }
 
+/** How long a living tab may take to answer a greeting. */
+const ACQUAINTANCE_MS = 150
+
 /** The other tabs of this app on this device, as far as they have said that they are there. */
 export class Tabs {
   readonly #world: World
@@ -24,6 +27,8 @@ export class Tabs {
   readonly #me: string
   readonly #peers = new Set<string>()
   readonly #answers = new Map<string, (from: string) => void>()
+  /** A tab that has just opened does not know yet who else is there. */
+  readonly #acquainted: Promise<void>
   #count = 0
 
   /**
@@ -31,6 +36,7 @@ export class Tabs {
    */
   constructor(world: World, name: string, receive: (message: TabMessage) => Promise<void> | void) {
     this.#world = world
+    this.#acquainted = new Promise((resolve) => void world.timers.start(ACQUAINTANCE_MS, resolve))
     this.#me = Array.from(world.random.bytes(8), (byte) => byte.toString(36)).join('')
     this.#channel = world.channels.open(name)
     this.#channel.listen((data) => {
@@ -43,11 +49,12 @@ export class Tabs {
   }
 
   /** Asks all known tabs and waits until each has answered or the time is up. Resolves with the number of those that did not. */
-  ask(message: TabMessage, deadlineMs: number): Promise<number> {
+  async ask(message: TabMessage, deadlineMs: number): Promise<number> {
+    await this.#acquainted
     const waitingFor = new Set(this.#peers)
     if (waitingFor.size === 0) {
       this.tell(message)
-      return Promise.resolve(0)
+      return 0
     }
     this.#count += 1
     const ask = `${this.#me}-${this.#count}`
