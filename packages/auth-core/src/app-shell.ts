@@ -16,9 +16,19 @@ import {
   type LogOutResult,
   leaveOf,
   revokeOtherSessions,
+  wipeDatabases,
 } from './log-out.ts'
 import { memorySessionStore } from './memory-session-store.ts'
-import { type Grant, type LeaveReason, type LeaveReport, type SessionStore, StoreUnavailable, type SyncSession } from './ports.ts'
+import {
+  type Grant,
+  type Leave,
+  type LeaveReason,
+  type LeaveReport,
+  type SessionStore,
+  StoreUnavailable,
+  type SyncSession,
+  type UserData,
+} from './ports.ts'
 import { randomId } from './random-id.ts'
 import { holdWhileAlive } from './refresh-lock.ts'
 import { restoreUsers, sweepAfterCrash } from './restore-users.ts'
@@ -43,6 +53,7 @@ export class AppShell implements App {
   readonly ready: Promise<void>
   readonly emailPasswordAuth: EmailPasswordAuth
   readonly #fallback: AppOptions['fallback']
+  readonly #userData: UserData | undefined
   readonly #store: SessionStore
   readonly #context: AppContext
   readonly #tokens: TokenKeeper
@@ -52,7 +63,7 @@ export class AppShell implements App {
   readonly #participants = new Set<LeaveParticipant>()
   readonly #closed = new AbortController()
 
-  constructor({ id, backend, vault, world = realWorld(), store = memorySessionStore(), ...options }: AppOptions) {
+  constructor({ id, backend, vault, userData, world = realWorld(), store = memorySessionStore(), ...options }: AppOptions) {
     if (!/^[a-z][a-z0-9-]{0,39}$/.test(id)) {
       throw new AuthError('invalid-argument', '`id` must be 1 to 40 lower-case letters, digits and hyphens, and begin with a letter.')
     }
@@ -60,6 +71,7 @@ export class AppShell implements App {
     const scope = `nightlatch:${id}:${backend.issuer}`
     this.id = id
     this.#fallback = fallback
+    this.#userData = userData
     this.#store = store
     this.#context = {
       appId: id,
@@ -148,9 +160,10 @@ export class AppShell implements App {
   async deleteUser(user: User, { proof, ...options }: RemoveOptions & { readonly proof?: Credentials } = {}): Promise<LogOutResult> {
     await this.#usable(options.signal)
     await this.#onDevice(user)
-    const report = await this.#askToLeave(user, 'delete', options)
+    await this.#askToLeave(user, 'delete', options, { rehearsal: true })
     await this.#calls.deleteAccount(user.key, proof, options)
-    return this.#commit(user, 'delete', report)
+    // The account is gone: nothing can be uploaded any more, and nobody could open what is kept.
+    return this.#commit(user, 'delete', await this.#askToLeave(user, 'delete', { ...options, unsynced: 'discard' }))
   }
 
   async unlock(kind: UnlockMethod, secret: string, { user, signal }: CallOptions & { readonly user?: LockedUser } = {}): Promise<User> {
@@ -230,9 +243,17 @@ export class AppShell implements App {
     })
     this.#view.open()
     void world.locks.hold(tabLock, () => new Promise<void>((resolve) => closed.addEventListener('abort', () => resolve())))
-    void sweepAfterCrash(this.#context)
-      .then(() => this.#outbox.deliver())
-      .catch(() => {}) // storage trouble: the next start sweeps again
+    void this.#finishEarlierRuns().catch(() => {}) // storage trouble: the next start tries again
+  }
+
+  async #finishEarlierRuns(): Promise<void> {
+    const { directory } = this.#context
+    await sweepAfterCrash(this.#context)
+    const current = this.currentUser?.key
+    if (current !== undefined && this.#context.world.connectivity.online) await this.#tokens.finishAttempt(current)
+    await this.#outbox.deliver()
+    const wipes = directory.device?.wipes.map(({ incarnation }) => incarnation) ?? []
+    if (this.#userData && wipes.length > 0) await wipeDatabases(this.#context, this.#userData, wipes)
   }
 
   #watchTokens() {
@@ -319,18 +340,26 @@ export class AppShell implements App {
     return this.#commit(user, reason, await this.#askToLeave(user, reason, options))
   }
 
-  async #askToLeave(user: User | LockedUser, reason: LeaveReason, options: RemoveOptions): Promise<Required<LeaveReport>> {
+  async #askToLeave(
+    user: User | LockedUser,
+    reason: LeaveReason,
+    options: RemoveOptions,
+    kind: Pick<Leave, 'rehearsal'> = {},
+  ): Promise<Required<LeaveReport>> {
     const { currentUser } = this
     if (user.key !== currentUser?.key) return NOTHING_LEFT
-    return waitFor(askParticipants(this.#context, this.#participants, leaveOf(currentUser, reason, this.#context, options)), options.signal)
+    const leave = { ...leaveOf(currentUser, reason, this.#context, options), ...kind }
+    return waitFor(askParticipants(this.#context, this.#participants, leave), options.signal)
   }
 
   async #commit(user: User | LockedUser, reason: keyof typeof EVENT_OF_LEAVE, report: Required<LeaveReport>): Promise<LogOutResult> {
+    const incarnation = reason === 'log-out' ? undefined : this.#context.directory.records.get(user.key)?.incarnation
     await commitLeave(this.#context, user.key, reason === 'log-out' ? 'logged-out' : 'removed')
     this.#view.show()
     this.#view.tell(EVENT_OF_LEAVE[reason], user.key)
     await this.#fallBack()
-    return { ...report, revocation: await awaitRevocation(this.#context, () => this.#outbox.deliver()) }
+    const erased = incarnation === undefined ? {} : { erased: await wipeDatabases(this.#context, this.#userData, [incarnation]) }
+    return { ...report, revocation: await awaitRevocation(this.#context, () => this.#outbox.deliver()), ...erased }
   }
 
   async #fallBack(): Promise<void> {

@@ -1,7 +1,7 @@
 import { type AppContext, askBackend, notSupported } from './app-context.ts'
 import { authErrorOf } from './auth-failure.ts'
 import { AuthError } from './errors.ts'
-import type { Leave, LeaveReason, LeaveReport, Unsynced } from './ports.ts'
+import type { Leave, LeaveReason, LeaveReport, Unsynced, UserData } from './ports.ts'
 import { randomId } from './random-id.ts'
 import type { User } from './user.ts'
 import { type PendingLeave, type UserKey, type UserRecord, withoutIntent } from './user-record.ts'
@@ -24,7 +24,11 @@ export interface LogOutOptions {
 export interface LogOutResult extends Required<LeaveReport> {
   /** `queued`: the server did not hear of it yet and will be told at the next contact, also after a restart. */
   readonly revocation: 'done' | 'queued' | 'unsupported'
+  /** After a removal: whether the user's databases are gone. A blocked one is wiped at the next start. */
+  readonly erased?: Erased
 }
+
+export type Erased = Awaited<ReturnType<UserData['wipe']>>
 
 export type LeaveParticipant = (leave: Leave) => Promise<LeaveReport | undefined>
 
@@ -180,4 +184,24 @@ export async function awaitRevocation(
   await Promise.race([deliver(), patience])
   stop()
   return directory.device?.outbox.length === 0 ? 'done' : 'queued'
+}
+
+/** Wipes the databases of removed users, as far as that can be done now; what is blocked stays on the list. */
+export async function wipeDatabases({ directory }: AppContext, userData: UserData | undefined, now: readonly string[]): Promise<Erased> {
+  const results = await Promise.all(now.map(async (incarnation) => ({ incarnation, erased: await wipe(userData, incarnation) })))
+  const done = new Set(results.flatMap(({ incarnation, erased }) => (typeof erased === 'string' ? [incarnation] : [])))
+  if (done.size > 0) {
+    await directory.updateDevice((device) => ({ ...device, wipes: device.wipes.filter(({ incarnation }) => !done.has(incarnation)) }))
+  }
+  const erased = results.map((result) => result.erased)
+  return erased.find((result) => typeof result !== 'string') ?? erased.find((result) => result === 'not-verified') ?? 'verified'
+}
+
+async function wipe(userData: UserData | undefined, incarnation: string): Promise<Erased> {
+  if (!userData) return 'not-verified'
+  try {
+    return await userData.wipe(incarnation)
+  } catch (error) {
+    return { blockedBy: error instanceof Error ? error.name : 'unknown' }
+  }
 }

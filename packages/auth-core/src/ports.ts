@@ -327,6 +327,8 @@ export interface Leave {
   readonly unsynced: Unsynced | undefined
   readonly deadlineAtMs: number
   readonly signal?: AbortSignal
+  /** Only say whether the leave would be refused (uploading first, if `unsynced` says so); the leave itself follows or not. */
+  readonly rehearsal?: true
 }
 
 /** What a participant of a leave did. Rejecting with `code: 'pending-writes'` refuses the leave, and nothing has changed. */

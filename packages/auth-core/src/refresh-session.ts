@@ -80,7 +80,7 @@ async function writeIntent({ directory, world, tabLock }: AppContext, key: UserK
 }
 
 /** Whether the tab that wrote an intent can no longer bring its answer home. */
-async function isOwnerGone({ world, tabLock }: AppContext, { ownerLock, writtenAtMs }: RefreshIntent): Promise<boolean> {
+export async function isOwnerGone({ world, tabLock }: AppContext, { ownerLock, writtenAtMs }: RefreshIntent): Promise<boolean> {
   if (ownerLock === tabLock) return false
   if (!world.locks.acrossTabs) return world.clock.nowMs() - writtenAtMs >= SILENT_OWNER_MS
   return (await world.locks.holdIfFree(ownerLock, async () => {})).held

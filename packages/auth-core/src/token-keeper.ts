@@ -1,7 +1,7 @@
 import { Subject } from 'rxjs'
 import { type AppContext, waitFor } from './app-context.ts'
 import { AuthError } from './errors.ts'
-import { refreshSession, sessionOf } from './refresh-session.ts'
+import { isOwnerGone, refreshSession, sessionOf } from './refresh-session.ts'
 import { RetryMemory } from './retry-delay.ts'
 import { isFit, prefetchAtMs, type Session } from './session.ts'
 import { SingleFlight } from './single-flight.ts'
@@ -59,6 +59,17 @@ export class TokenKeeper {
     const isFitNow = session.refreshToken === undefined || isFit(session, serverClock.nowMs(), minValidityMs)
     if (isFitNow && session.accessToken !== rejected) return session.accessToken
     return (await waitFor(this.#renew(key, minValidityMs, rejected), signal)).accessToken
+  }
+
+  /**
+   * Repeats a refresh whose answer an earlier run did not live to store: the token on this device may have been used up.
+   * Never rejects; what comes of it shows in the state.
+   */
+  async finishAttempt(key: UserKey): Promise<void> {
+    const record = await this.#context.directory.current(key)
+    if (record?.status.kind !== 'signed-in' || record.vault.kind !== 'open' || !record.refreshIntent) return
+    if (!(await isOwnerGone(this.#context, record.refreshIntent))) return
+    await this.#renew(key, undefined, record.vault.contents.session?.accessToken).catch(() => {})
   }
 
   isRefreshing(key: UserKey): boolean {
