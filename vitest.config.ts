@@ -53,6 +53,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'stories',
+          globalSetup: ['apps/fieldbook/stories/build-pages.ts'],
           environment: 'node',
           include: ['apps/*/**/*.story.test.ts'],
           exclude: ['**/node_modules/**', '**/dist/**'],

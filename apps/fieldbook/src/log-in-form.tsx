@@ -27,6 +27,7 @@ export function LogInForm({ again }: LogInFormProps) {
       announce(`Signed in as ${nameOf(user)}.`)
       again?.onDone()
     } catch (error) {
+      if (!(error instanceof AuthError)) reportError(error)
       setProblem(error instanceof AuthError ? failureText(error.code, error.message) : 'Something unexpected went wrong.')
       setBusy(false)
     }

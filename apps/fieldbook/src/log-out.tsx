@@ -21,6 +21,7 @@ export function LogOut({ user, pending }: { readonly user: FieldbookUser; readon
     setProblem(undefined)
     try {
       const result = await fieldbook.logOut({ unsynced, timeoutMs: UPLOAD_TIMEOUT_MS })
+      performance.mark('logged-out', { detail: Date.now() })
       announce(leftText(result))
     } catch (error) {
       setAsking(true)

@@ -1,7 +1,8 @@
 /** Everything the fieldbook knows of Nightlatch: how the app is opened, and hooks that read its states. */
 import type { AuthErrorCode } from 'nightlatch'
 import { AuthError, Credentials, openApp } from 'nightlatch'
-import { createContext, useContext, useEffect, useState, useSyncExternalStore } from 'react'
+import { createContext, useCallback, useContext, useEffect, useState, useSyncExternalStore } from 'react'
+import type { Observable } from 'rxjs'
 import { announce } from './announcements.ts'
 import { observationSchema, stationRecordSchema } from './schemas.ts'
 import { overReasonText } from './status-text.ts'
@@ -39,23 +40,29 @@ export function useFieldbook(): Fieldbook {
 
 export function useAuthState(): FieldbookAuthState {
   const fieldbook = useFieldbook()
-  return useSyncExternalStore(
-    (changed) => {
-      const subscription = fieldbook.authState$.subscribe(changed)
-      return () => subscription.unsubscribe()
-    },
-    () => fieldbook.authState,
-  )
+  return useLatest(fieldbook.authState$, () => fieldbook.authState)
 }
 
 export function useSyncState(): FieldbookSyncState {
   const fieldbook = useFieldbook()
+  return useLatest(fieldbook.syncState$, () => fieldbook.syncState)
+}
+
+/** The newest value of a state. React asks for it again and again and wants the same object until it changes, so the last one is kept. */
+function useLatest<State>(state$: Observable<State>, now: () => State): State {
+  const [latest] = useState(() => ({ value: now() }))
   return useSyncExternalStore(
-    (changed) => {
-      const subscription = fieldbook.syncState$.subscribe(changed)
-      return () => subscription.unsubscribe()
-    },
-    () => fieldbook.syncState,
+    useCallback(
+      (changed) => {
+        const subscription = state$.subscribe((value) => {
+          latest.value = value
+          changed()
+        })
+        return () => subscription.unsubscribe()
+      },
+      [latest, state$],
+    ),
+    () => latest.value,
   )
 }
 
