@@ -18,6 +18,7 @@ describe('refuses', () => {
     ['apps/fieldbook/src/main.tsx', `import { createApp } from '@nightlatch/auth-core'`, 'may import nightlatch'],
     ['apps/server/src/app.ts', `import type { Session } from '@nightlatch/auth-core'`, 'none of our packages'],
     ['packages/nightlatch/src/open-app.ts', `import { startServer } from '@nightlatch/server'`, 'may import @nightlatch/auth-core'],
+    ['packages/nightlatch/src/open-app.ts', `import { openApp } from 'nightlatch'`, 'may import @nightlatch/auth-core'],
     ['packages/auth-core/src/http/helpers.ts', ``, 'name it after what it is about'],
   ])('%s: %s', (path, source, reason) => {
     expect(brokenImportRules(path, source)).toEqual([expect.stringContaining(reason)])
@@ -26,6 +27,7 @@ describe('refuses', () => {
 
 describe('allows', () => {
   test.each([
+    ['packages/nightlatch/readme/generated/whole.ts', `import { openApp } from 'nightlatch'`],
     ['packages/nightlatch/src/open-app.test.ts', `import { startTestServer } from '@nightlatch/server/testing'`],
     ['packages/sync-guard/src/gate.ts', `import type { AuthState } from '@nightlatch/auth-core'`],
     ['packages/sync-guard/src/gate.ts', `import { realWorld } from '@nightlatch/auth-core/world'`],
