@@ -1,6 +1,7 @@
-export { ConfigProblem, type ServerConfig } from './config.ts'
+export { ConfigProblem, type Hooks, type ServerConfig } from './config.ts'
 export { DirectoryInUse } from './database/directory-lock.ts'
 export { jsonLog, type Log } from './log.ts'
 export { type RunningServer, type ServerOptions, startServer } from './start-server.ts'
+export type { CollectionHooks, DocumentWrite, WriteRefusal } from './sync/collections.ts'
 export type { Lifetimes } from './tokens/lifetimes.ts'
 export { KeyFileProblem } from './tokens/server-keys.ts'

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
+import type { ServerConfig } from './config.ts'
 import { startServer } from './start-server.ts'
 import { readEvents } from './testing/read-events.ts'
 import { temporaryDataDir } from './testing/temporary-data-dir.ts'
@@ -138,6 +139,6 @@ test('wrong flags and configurations stop the start with a sentence that names t
   expect(await wrongFlag.exited).toMatchObject({ code: 1 })
   expect(wrongFlag.output.err).toBe('--access-life-s must be a whole number of at least 1, not "soon".\n')
 
-  const wrongScope = { collections: { notes: { schemaVersion: 0, scope: 'yours' } } }
+  const wrongScope = JSON.parse('{"collections":{"notes":{"schemaVersion":0,"scope":"yours"}}}') as ServerConfig
   await expect(startServer({ dataDir: data, config: wrongScope })).rejects.toThrow(/collections\.notes\.scope/)
 })

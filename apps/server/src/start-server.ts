@@ -3,8 +3,9 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
 import { type HashCost, PasswordHasher } from './accounts/password-hasher.ts'
+import { Admin } from './admin/admin.ts'
 import { createApp } from './app.ts'
-import { loadConfig, type ServerConfig } from './config.ts'
+import { type Hooks, loadConfig, type ServerConfig } from './config.ts'
 import { migrateToLatest } from './database/migrate.ts'
 import { type OpenDatabase, openDatabase } from './database/open-database.ts'
 import { readServerIdentity } from './database/server-identity.ts'
@@ -33,6 +34,8 @@ export interface ServerOptions {
   readonly host?: string
   /** The configuration itself, or the path of a JSON file that holds it. Default: no collections. */
   readonly config?: ServerConfig | string
+  /** Decisions in code: who may read and write what, by collection. */
+  readonly hooks?: Hooks
   /** Origins of the web apps that may call. Exact, such as `https://app.example.org`. */
   readonly origins?: readonly string[]
   readonly lifetimes?: Partial<Lifetimes>
@@ -48,6 +51,7 @@ export interface ServerOptions {
 export interface RunningServer {
   /** Such as `http://127.0.0.1:4400`. */
   readonly url: string
+  readonly admin: Admin
   /** Ends streams, lets running requests finish, closes the database, releases the directory. Calling it again waits for the same end. */
   close(): Promise<void>
 }
@@ -76,6 +80,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const address = http.address() as AddressInfo
     let closing: Promise<void> | undefined
     return {
+      admin: new Admin(services),
       url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
       close: () => {
         closing ??= shutDown(http, services, database)
@@ -90,12 +95,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 async function prepare({ db, bus, engine }: OpenDatabase, options: ServerOptions): Promise<Services> {
   const { dataDir, origins = [], devRoutes = false, log = silentLog, nowMs = Date.now } = options
-  const { collections, baseDirectory } = loadConfig(options.config ?? {})
+  const { collections, seeds } = loadConfig(options.config ?? {}, options.hooks)
   await migrateToLatest(db)
   const { issuer } = await readServerIdentity(db, nowMs())
   const keys = await loadServerKeys(options.keyFile ?? join(dataDir, 'keys.json'), db)
   const signingKeys = await SigningKeys.load(db, keys, nowMs)
-  await loadSeeds(db, collections, baseDirectory, nowMs())
+  await loadSeeds(db, seeds, nowMs())
   const streams = new StreamHub(bus, nowMs)
   return {
     db,

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { invalidRequest } from '../http/api-error.ts'
 import { answer, route } from '../http/route.ts'
 import { checkpointShape, parseCheckpoint } from '../sync/checkpoint.ts'
+import { enterFence } from '../sync/fence.ts'
 import { findCollection } from '../sync/find-collection.ts'
 import { pull } from '../sync/pull.ts'
 import { readableScopes } from '../sync/scope.ts'
@@ -23,8 +24,9 @@ export const pullRoute = route({
     const since = parseCheckpoint(url.searchParams.get('checkpoint'))
     return services.db.transaction().execute(async (tx) => {
       const caller = await authorize(tx, services, claims)
-      const scopes = readableScopes(collection, url.searchParams.getAll('scope'), caller)
-      return answer(200, await pull(tx, { collection: collection.name, scopes, limit, since }))
+      const scopes = await readableScopes(tx, collection, url.searchParams.getAll('scope'), caller)
+      await enterFence(tx, scopes)
+      return answer(200, await pull(tx, { collection, scopes, userId: caller.userId, limit, since }))
     })
   },
 })

@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import type { JsonObject } from '../database/schema.ts'
 import { answer, route } from '../http/route.ts'
+import { enterFence } from '../sync/fence.ts'
 import { findCollection } from '../sync/find-collection.ts'
 import { push } from '../sync/push.ts'
-import { writableScope } from '../sync/scope.ts'
-import { authorize } from '../tokens/bearer.ts'
+import { pushScopes } from '../sync/scope.ts'
+import { authorizeWrite } from '../tokens/bearer.ts'
 
 const MAX_ROWS = 1000
 /** Taken as it came: a schema that rebuilds objects would drop fields such as `__proto__`. */
@@ -25,13 +26,13 @@ export const pushRoute = route({
   },
   async handle({ claims, url, params, body }, services) {
     const collection = findCollection(services.collections, params.collection, params.schemaVersion)
-    const { scopeKey, plan } = await services.db.transaction().execute(async (tx) => {
-      const caller = await authorize(tx, services, claims)
-      const scope = writableScope(collection, url.searchParams.getAll('scope'), caller)
-      const target = { collection: collection.name, scopeKey: scope.key, userId: caller.userId, nowMs: services.nowMs() }
-      return { scopeKey: scope.key, plan: await push(tx, target, body) }
+    const result = await services.db.transaction().execute(async (tx) => {
+      const caller = await authorizeWrite(tx, services, claims)
+      const scopes = await pushScopes(tx, collection, url.searchParams.getAll('scope'), caller)
+      await enterFence(tx, scopes)
+      return push(tx, { collection, scopes, userId: caller.userId, nowMs: services.nowMs() }, body)
     })
-    if (plan.writes.length > 0) services.bus.changed(collection.name, scopeKey)
-    return answer(200, { conflicts: plan.conflicts, rejected: plan.rejected })
+    for (const scope of result.changedScopes) services.bus.changed(collection.name, scope)
+    return answer(200, { conflicts: result.conflicts, rejected: result.rejected })
   },
 })

@@ -13,15 +13,13 @@ export const streamRoute = route({
   answers: { 200: 'text/event-stream' },
   async handle({ claims, url, params }, services) {
     const collection = findCollection(services.collections, params.collection, params.schemaVersion)
-    const scopes = readableScopes(collection, url.searchParams.getAll('scope'), claims)
-    const stream = services.streams.open({
-      sessionId: claims.sessionId,
-      collection: collection.name,
-      scopeKeys: scopes.map(({ key }) => key),
-      endsAtMs: claims.expiresAtMs,
-    })
+    const stream = services.streams.open(claims.sessionId, claims.expiresAtMs)
     try {
-      await services.db.transaction().execute((tx) => authorize(tx, services, claims))
+      const scopes = await services.db.transaction().execute(async (tx) => {
+        const caller = await authorize(tx, services, claims)
+        return readableScopes(tx, collection, url.searchParams.getAll('scope'), caller)
+      })
+      for (const { key } of scopes) services.streams.subscribe(stream, { collection: collection.name, scope: key })
     } catch (error) {
       stream.abandon()
       throw error

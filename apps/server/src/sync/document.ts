@@ -2,9 +2,12 @@ import { isDeepStrictEqual } from 'node:util'
 import type { JsonObject } from '../database/schema.ts'
 import { isStorable } from '../http/text.ts'
 
-/** A document as RxDB sends it: its fields and `_deleted`. The primary key is `id`. */
-export interface DocumentState {
+/** A document as RxDB sends it: its fields and `_deleted`. */
+export interface DocumentState extends StoredState {
   readonly id: string
+}
+
+export interface StoredState {
   readonly deleted: boolean
   readonly data: JsonObject
 }
@@ -19,20 +22,20 @@ const MAX_DEPTH = 64
 /** Written by RxDB for itself. */
 const ownFields = new Set(['_deleted', '_rev', '_meta', '_attachments'])
 
-export function readDocument(value: JsonObject): DocumentState | RowProblem {
-  const { id } = value
+export function readDocument(value: JsonObject, primaryKey: string): DocumentState | RowProblem {
+  const id = value[primaryKey]
   if (typeof id !== 'string' || id === '' || id.length > MAX_ID_LENGTH || !isStorable(id)) {
-    return { code: 'invalid_id', error: `"id" must be text of 1 to ${MAX_ID_LENGTH} characters.` }
+    return { code: 'invalid_id', error: `"${primaryKey}" must be text of 1 to ${MAX_ID_LENGTH} characters.` }
   }
   const data = Object.fromEntries(Object.entries(value).filter(([field]) => !ownFields.has(field)))
   return contentProblem(data) ?? { id, deleted: value._deleted === true, data }
 }
 
-export function writeDocument({ deleted, data }: Omit<DocumentState, 'id'>): JsonObject {
+export function writeDocument({ deleted, data }: StoredState): JsonObject {
   return { ...data, _deleted: deleted }
 }
 
-export function isSameState(a: Omit<DocumentState, 'id'>, b: Omit<DocumentState, 'id'>): boolean {
+export function isSameState(a: StoredState, b: StoredState): boolean {
   return a.deleted === b.deleted && isDeepStrictEqual(a.data, b.data)
 }
 

@@ -1,7 +1,16 @@
 import { expect, test } from 'vitest'
-import { planPush } from './push-plan.ts'
+import { type CollectionHooks, schemaCheck } from './collections.ts'
+import { type PushRow, planPush as planReadRows, readRows } from './push-plan.ts'
 
 const stored = new Map([['a', { deleted: false, data: { id: 'a', n: 1, tags: ['x', { y: null }] } }]])
+const notes = { primaryKey: 'id', hooks: {} as CollectionHooks, schemaProblem: schemaCheck(undefined) }
+
+function planPush(rows: readonly PushRow[], current: typeof stored, collection = notes) {
+  const { read, rejected } = readRows(rows, 'id')
+  const plan = planReadRows(read, current, { collection, scope: 'mine', userId: 'ada' })
+  return { ...plan, rejected: [...rejected, ...plan.rejected] }
+}
+
 const asStored = { id: 'a', n: 1, tags: ['x', { y: null }], _deleted: false }
 
 test('writes what is new and what was edited knowingly', () => {
@@ -68,4 +77,56 @@ test.each([
 
   expect(plan.rejected).toMatchObject([{ code }])
   expect(plan.writes.map(({ id }) => id)).toEqual(['ok'])
+})
+
+test('rejects rows that do not fit the schema, naming the place and not the value', () => {
+  const schemaProblem = schemaCheck({
+    version: 0,
+    primaryKey: 'id',
+    type: 'object',
+    properties: { id: { type: 'string', maxLength: 10 }, n: { type: 'number', minimum: 0 } },
+    required: ['id', 'n'],
+    additionalProperties: false,
+  })
+  const rows = [{ id: 'b', n: -77 }, { id: 'c' }, { id: 'd', n: 1, x: 1 }, { id: 'e', n: 1 }, { id: 'f', _deleted: true }]
+
+  const plan = planPush(
+    rows.map((newDocumentState) => ({ newDocumentState })),
+    stored,
+    { ...notes, schemaProblem },
+  )
+
+  expect(plan.writes.map(({ id }) => id)).toEqual(['e', 'f'])
+  expect(plan.rejected.map(({ id, code }) => `${id} ${code}`)).toEqual(['b schema_mismatch', 'c schema_mismatch', 'd schema_mismatch'])
+  expect(JSON.stringify(plan.rejected)).not.toContain('77')
+})
+
+test('asks the app about every write, with what is stored', () => {
+  const asked: unknown[] = []
+  const hooks: CollectionHooks = {
+    validateWrite: (write) => {
+      asked.push(write)
+      return write.document.n === 13 ? { code: 'unlucky', error: 'No thirteen.' } : undefined
+    },
+  }
+
+  const plan = planPush(
+    [{ newDocumentState: { ...asStored, n: 13 }, assumedMasterState: asStored }, { newDocumentState: { id: 'b', n: 1 } }],
+    stored,
+    {
+      ...notes,
+      hooks,
+    },
+  )
+
+  expect(plan.rejected).toEqual([{ id: 'a', code: 'unlucky', error: 'No thirteen.' }])
+  expect(asked[0]).toMatchObject({ previous: { document: { n: 1 }, deleted: false }, scope: 'mine', userId: 'ada' })
+})
+
+test('neither overwrites nor shows a document that the user may not read', () => {
+  const hooks: CollectionHooks = { mayRead: ({ document }) => document.n !== 1 }
+
+  const plan = planPush([{ newDocumentState: { ...asStored, n: 2 } }], stored, { ...notes, hooks })
+
+  expect(plan).toMatchObject({ writes: [], conflicts: [], rejected: [{ id: 'a', code: 'not_permitted' }] })
 })

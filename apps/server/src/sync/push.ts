@@ -1,28 +1,71 @@
 import { sql } from 'kysely'
-import type { Tx } from '../database/schema.ts'
-import { type PushPlan, type PushRow, planPush, pushedIds } from './push-plan.ts'
+import type { JsonObject, Tx } from '../database/schema.ts'
+import type { Collection } from './collections.ts'
+import type { DocumentState } from './document.ts'
+import { type PushPlan, type PushRow, planPush, type ReadRow, type RejectedRow, readRows } from './push-plan.ts'
+import { routeRows } from './route-rows.ts'
+import type { Scope } from './scope.ts'
 
-export interface PushTarget {
-  readonly collection: string
-  readonly scopeKey: string
-  readonly userId: string | null
+export interface PushRequest {
+  readonly collection: Collection
+  readonly scopes: readonly Scope[]
+  readonly userId: string
   readonly nowMs: number
 }
 
-/**
- * Writes a push in the caller's transaction. The scope's counter row stays locked until the commit, so numbers become visible in their order
- * and no reader ever skips one: timestamps and sequences lose rows under concurrent writers.
- */
-export async function push(tx: Tx, target: PushTarget, rows: readonly PushRow[]): Promise<PushPlan> {
-  const head = await lockHead(tx, target)
-  const plan = planPush(rows, await storedStates(tx, target, pushedIds(rows)))
-  if (plan.writes.length === 0) return plan
+export interface PushResult {
+  readonly conflicts: readonly JsonObject[]
+  readonly rejected: readonly RejectedRow[]
+  /** Keys of the scopes that have new documents. */
+  readonly changedScopes: readonly string[]
+}
 
-  const numbered = plan.writes.map((state, index) => ({ ...state, seq: head + index + 1 }))
+/** Writes a push in the caller's transaction, scope by scope. */
+export async function push(tx: Tx, request: PushRequest, rows: readonly PushRow[]): Promise<PushResult> {
+  const { read, rejected } = readRows(rows, request.collection.primaryKey)
+  const routed = routeRows(read, request.scopes, request.collection.scopeField)
+  const plans: { readonly scope: Scope; readonly plan: PushPlan }[] = []
+  // Always in the same order, so that two pushes to the same scopes cannot wait for each other.
+  for (const [scope, scopeRows] of [...routed.byScope].sort(([a], [b]) => (a.key < b.key ? -1 : 1))) {
+    plans.push({ scope, plan: await pushToScope(tx, request, scope, scopeRows) })
+  }
+  return {
+    conflicts: plans.flatMap(({ plan }) => plan.conflicts),
+    rejected: [...rejected, ...routed.rejected, ...plans.flatMap(({ plan }) => plan.rejected)],
+    changedScopes: plans.flatMap(({ scope, plan }) => (plan.writes.length > 0 ? [scope.key] : [])),
+  }
+}
+
+/**
+ * The scope's counter row stays locked until the commit, so numbers become visible in their order and no reader ever skips one:
+ * timestamps and sequences lose rows under concurrent writers.
+ */
+async function pushToScope(tx: Tx, request: PushRequest, scope: Scope, rows: readonly ReadRow[]): Promise<PushPlan> {
+  const place = { collection: request.collection.name, scopeKey: scope.key }
+  const head = await lockHead(tx, place)
+  const stored = await storedStates(tx, place, [...new Set(rows.map(({ next }) => next.id))])
+  const plan = planPush(rows, stored, { collection: request.collection, scope: scope.alias, userId: request.userId })
+  await writeDocuments(tx, { ...place, head, nowMs: request.nowMs, userId: request.userId }, plan.writes)
+  return plan
+}
+
+interface Place {
+  readonly collection: string
+  readonly scopeKey: string
+}
+
+/** Numbers documents from `head` on and stores them. The head must be locked. */
+export async function writeDocuments(
+  tx: Tx,
+  { collection, scopeKey, head, nowMs, userId }: Place & { readonly head: number; readonly nowMs: number; readonly userId: string | null },
+  writes: readonly DocumentState[],
+): Promise<void> {
+  if (writes.length === 0) return
+  const numbered = writes.map((state, index) => ({ ...state, seq: head + index + 1 }))
   const latest = [...new Map(numbered.map((row) => [row.id, row])).values()]
   await sql`
     insert into sync_docs (collection, scope, id, seq, deleted, data, updated_at_ms, updated_by)
-    select ${target.collection}, ${target.scopeKey}, r.id, r.seq, r.deleted, r.data, ${target.nowMs}, ${target.userId}
+    select ${collection}, ${scopeKey}, r.id, r.seq, r.deleted, r.data, ${nowMs}, ${userId}
     from jsonb_to_recordset(${JSON.stringify(latest)}::jsonb) as r(id text, seq bigint, deleted boolean, data jsonb)
     on conflict (collection, scope, id) do update set
       seq = excluded.seq, deleted = excluded.deleted, data = excluded.data,
@@ -31,13 +74,12 @@ export async function push(tx: Tx, target: PushTarget, rows: readonly PushRow[])
   await tx
     .updateTable('sync_heads')
     .set({ seq: head + numbered.length })
-    .where('collection', '=', target.collection)
-    .where('scope', '=', target.scopeKey)
+    .where('collection', '=', collection)
+    .where('scope', '=', scopeKey)
     .execute()
-  return plan
 }
 
-async function lockHead(tx: Tx, { collection, scopeKey }: PushTarget): Promise<number> {
+export async function lockHead(tx: Tx, { collection, scopeKey }: Place): Promise<number> {
   const locked = () =>
     tx
       .selectFrom('sync_heads')
@@ -56,7 +98,7 @@ async function lockHead(tx: Tx, { collection, scopeKey }: PushTarget): Promise<n
   return (await locked())?.seq ?? 0
 }
 
-async function storedStates(tx: Tx, { collection, scopeKey }: PushTarget, ids: readonly string[]) {
+async function storedStates(tx: Tx, { collection, scopeKey }: Place, ids: readonly string[]) {
   const rows = await tx
     .selectFrom('sync_docs')
     .select(['id', 'deleted', 'data'])

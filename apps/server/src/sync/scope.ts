@@ -1,33 +1,73 @@
+import type { Tx } from '../database/schema.ts'
 import { ApiError } from '../http/api-error.ts'
 import type { Caller } from '../tokens/bearer.ts'
-import type { Collection } from './collections.ts'
+import { type Collection, type ScopeKind, writesTo } from './collections.ts'
 
 /** A partition of a collection. Clients and checkpoints say `alias` (`mine`); rows are stored under `key` (`user:<id>`). */
 export interface Scope {
   readonly alias: string
   readonly key: string
+  readonly writable: boolean
 }
+
+const MAX_SCOPES = 1000
+const teamPattern = /^team:[A-Za-z0-9_.-]{1,64}$/
 
 /**
  * The scopes that a request names, if the caller may read them.
  *
  * @throws {ApiError} `scope_denied`, whether the scope exists or not
  */
-export function readableScopes(collection: Collection, aliases: readonly string[], caller: Caller): readonly Scope[] {
-  const wanted = aliases.length === 0 ? ['mine'] : [...new Set(aliases)]
+export async function readableScopes(
+  tx: Tx,
+  collection: Collection,
+  aliases: readonly string[],
+  caller: Caller,
+): Promise<readonly Scope[]> {
+  const wanted = [...new Set(aliases.length === 0 ? ['mine'] : aliases)]
+  if (wanted.length > MAX_SCOPES) throw new ApiError(400, 'invalid_request', `At most ${MAX_SCOPES} scopes at a time.`)
+  const roles = await rolesIn(
+    tx,
+    wanted.filter((alias) => teamPattern.test(alias)),
+    caller,
+  )
+
   return wanted.map((alias) => {
-    const scope = { alias, key: alias === 'mine' ? `user:${caller.userId}` : alias }
-    if (scope.key !== ownScopeKey(collection, caller)) throw new ApiError(403, 'scope_denied', 'This scope is not open to this user.')
-    return scope
+    const kind = kindOf(alias, caller)
+    const role = kind === 'team:*' ? roles.get(alias) : 'writer'
+    if (!kind || !role || !collection.scope.includes(kind)) throw new ApiError(403, 'scope_denied', 'This scope is not open to this user.')
+    const key = kind === 'mine' ? `user:${caller.userId}` : alias
+    return { alias, key, writable: role === 'writer' && writesTo(collection, kind) }
   })
 }
 
-/** @throws {ApiError} `read_only`, `scope_denied` */
-export function writableScope(collection: Collection, aliases: readonly string[], caller: Caller): Scope {
-  const [scope, another] = readableScopes(collection, aliases, caller)
-  if (!collection.write) throw new ApiError(403, 'read_only', `"${collection.name}" is read-only.`)
-  if (!scope || another) throw new ApiError(400, 'invalid_request', 'Push to one scope at a time.')
-  return scope
+/**
+ * The scopes of a push. One that goes to a single read-only scope is refused as a whole; among several, rows are refused one by one.
+ *
+ * @throws {ApiError} `read_only`, `scope_denied`
+ */
+export async function pushScopes(tx: Tx, collection: Collection, aliases: readonly string[], caller: Caller): Promise<readonly Scope[]> {
+  const scopes = await readableScopes(tx, collection, aliases, caller)
+  if (!scopes.some(({ writable }) => writable)) throw new ApiError(403, 'read_only', `"${collection.name}" is read-only for this user.`)
+  if (scopes.length > 1 && collection.scopeField === undefined) {
+    throw new ApiError(400, 'invalid_request', `Push to one scope at a time: "${collection.name}" has no scope field.`)
+  }
+  return scopes
 }
 
-const ownScopeKey = (collection: Collection, caller: Caller) => (collection.scope === 'mine' ? `user:${caller.userId}` : collection.scope)
+function kindOf(alias: string, caller: Caller): ScopeKind | undefined {
+  if (alias === 'mine' || alias === `user:${caller.userId}`) return 'mine'
+  if (alias === 'public') return 'public'
+  return teamPattern.test(alias) ? 'team:*' : undefined
+}
+
+async function rolesIn(tx: Tx, teams: readonly string[], caller: Caller): Promise<ReadonlyMap<string, 'reader' | 'writer'>> {
+  if (teams.length === 0) return new Map()
+  const rows = await tx
+    .selectFrom('scope_members')
+    .select(['scope', 'role'])
+    .where('user_id', '=', caller.userId)
+    .where('scope', 'in', teams)
+    .execute()
+  return new Map(rows.map(({ scope, role }) => [scope, role]))
+}

@@ -3,13 +3,6 @@ import type { ChangeBus } from './change-bus.ts'
 /** Why the server closes a stream. */
 export type StreamEnd = 'token_expired' | 'session_revoked' | 'shutdown'
 
-export interface StreamRequest {
-  readonly sessionId: string
-  readonly collection: string
-  readonly scopeKeys: readonly string[]
-  readonly endsAtMs: number
-}
-
 const HEARTBEAT_MS = 20_000
 /** The longest delay that timers take; a stream that long is cut and comes back. */
 const MAX_DELAY_MS = 2 ** 31 - 1
@@ -60,16 +53,15 @@ export class StreamHub {
   /**
    * Registers a stream. Do so before the session is checked: a revocation committed after that check then finds the stream and cuts it.
    */
-  open(request: StreamRequest): EventStream {
-    const keys = [
-      { index: this.#bySession, key: request.sessionId },
-      ...request.scopeKeys.map((scope) => ({ index: this.#byTopic, key: topicOf(request.collection, scope) })),
-    ]
-    const stream = new EventStream(request.endsAtMs - this.#nowMs(), () => {
-      for (const { index, key } of keys) leave(index, key, stream)
-    })
-    for (const { index, key } of keys) join(index, key, stream)
+  open(sessionId: string, endsAtMs: number): EventStream {
+    const stream = new EventStream(endsAtMs - this.#nowMs())
+    join(this.#bySession, sessionId, stream)
     return stream
+  }
+
+  /** Tells `stream` of changes from now on; what was committed before is for its first pull to find. */
+  subscribe(stream: EventStream, { collection, scope }: Topic): void {
+    if (!stream.ended) join(this.#byTopic, topicOf(collection, scope), stream)
   }
 
   close(): void {
@@ -92,15 +84,14 @@ export class StreamHub {
 
 export class EventStream {
   readonly body: ReadableStream<Uint8Array>
-  readonly #leave: () => void
+  readonly #leave: (() => void)[] = []
   readonly #expiry: NodeJS.Timeout
   #sink: ReadableStreamDefaultController<Uint8Array> | undefined
   #ended: StreamEnd | undefined
   /** A hint found the queue full; it is sent when the reader has caught up. */
   #owesResync = false
 
-  constructor(lifeMs: number, leaveHub: () => void) {
-    this.#leave = leaveHub
+  constructor(lifeMs: number) {
     this.#expiry = setTimeout(() => this.end('token_expired'), Math.min(Math.max(lifeMs, 0), MAX_DELAY_MS)).unref()
     this.body = new ReadableStream<Uint8Array>(
       {
@@ -141,7 +132,12 @@ export class EventStream {
   abandon(): void {
     this.#sink = undefined
     clearTimeout(this.#expiry)
-    this.#leave()
+    for (const leave of this.#leave.splice(0)) leave()
+  }
+
+  /** Calls `leave` when the stream is over, however it ends. */
+  onGone(leave: () => void): void {
+    this.#leave.push(leave)
   }
 
   #write(chunk: string): boolean {
@@ -167,10 +163,8 @@ function readTopic(topic: string): Topic {
 function join(index: Map<string, Set<EventStream>>, key: string, stream: EventStream): void {
   const streams = index.get(key) ?? new Set()
   index.set(key, streams.add(stream))
-}
-
-function leave(index: Map<string, Set<EventStream>>, key: string, stream: EventStream): void {
-  const streams = index.get(key)
-  streams?.delete(stream)
-  if (streams?.size === 0) index.delete(key)
+  stream.onGone(() => {
+    streams.delete(stream)
+    if (streams.size === 0 && index.get(key) === streams) index.delete(key)
+  })
 }

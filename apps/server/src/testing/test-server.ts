@@ -1,5 +1,5 @@
 import type { Engine } from '../database/engine-mark.ts'
-import { type ServerOptions, startServer } from '../start-server.ts'
+import { type RunningServer, type ServerOptions, startServer } from '../start-server.ts'
 import { temporaryDataDir } from './temporary-data-dir.ts'
 import { findPostgres, startTemporaryPostgres } from './temporary-postgres.ts'
 import { TestClient } from './test-client.ts'
@@ -9,6 +9,9 @@ export interface TestServer {
   readonly client: TestClient
   readonly dataDir: string
   readonly databaseUrl: string | undefined
+  readonly admin: RunningServer['admin']
+  /** Stops the server and leaves its data. */
+  stop(): Promise<void>
   /** Moves the server's clock. */
   pass(time: { readonly days?: number; readonly minutes?: number; readonly seconds?: number }): void
   close(): Promise<void>
@@ -38,6 +41,8 @@ export async function startTestServer({
     client: new TestClient(server.url),
     dataDir: dataDir.path,
     databaseUrl,
+    admin: server.admin,
+    stop: () => server.close(),
     pass({ days = 0, minutes = 0, seconds = 0 }) {
       aheadMs += ((days * 24 * 60 + minutes) * 60 + seconds) * 1000
     },

@@ -57,3 +57,17 @@ export async function authorize(tx: Tx, { nowMs }: Services, claims: AccessClaim
   }
   return { userId: claims.userId, sessionId: claims.sessionId }
 }
+
+/** As `authorize`, and holds the session alive until the commit: a write is either before a revocation or refused. */
+export async function authorizeWrite(tx: Tx, services: Services, claims: AccessClaims): Promise<Caller> {
+  const caller = await authorize(tx, services, claims)
+  const held = await tx
+    .selectFrom('sessions')
+    .select('id')
+    .where('id', '=', claims.sessionId)
+    .where('ended_at_ms', 'is', null)
+    .forShare()
+    .executeTakeFirst()
+  if (!held) throw new BearerRefused('session_revoked', 'The session was ended.')
+  return caller
+}
