@@ -1,13 +1,12 @@
 import type { SessionStore, UserKey, UserRecordDraft } from '@nightlatch/auth-core'
 import { realWorld } from '@nightlatch/auth-core/world'
-import type { RxStorage } from 'rxdb/plugins/core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { fromBase64url, toBase64url, utf8 } from './encoding.ts'
 import type { Envelope } from './envelope.ts'
 import { memoryKeyProvider } from './memory-key-provider.ts'
 import { rxdbSessionStore } from './rxdb-session-store.ts'
 import { isolatedMemoryStorage } from './testing/isolated-memory-storage.ts'
-import { editStoredRow, storedRows } from './testing/stored-rows.ts'
+import { editStoredUser, storedRows, storedUser } from './testing/stored-rows.ts'
 
 const ann = 'key-ann' as UserKey
 const ben = 'key-ben' as UserKey
@@ -68,11 +67,11 @@ describe('sealed storage', () => {
     await store.update(ann, null, draftOf(ann))
 
     for (const member of ['protected', 'iv', 'ciphertext', 'tag'] as const) {
-      const sound = await storedUser(storage, context)
+      const sound = await storedUser(storage, context, ann)
       const changed = { ...sound.vault, [member]: flipFirst(sound.vault[member]) }
-      await editStoredRow(storage, context, ann, (row) => ({ ...row, vault: changed }))
+      await editStoredUser(storage, context, ann, (row) => ({ ...row, vault: changed }))
       expect((await store.read(ann))?.vault.kind, member).not.toBe('open')
-      await editStoredRow(storage, context, ann, () => sound)
+      await editStoredUser(storage, context, ann, () => sound)
       expect((await store.read(ann))?.vault.kind).toBe('open')
     }
   })
@@ -83,9 +82,9 @@ describe('sealed storage', () => {
     await store.update(ann, null, draftOf(ann))
     await store.close()
 
-    await editStoredRow(storage, context, ann, (row) => {
-      const { device } = (row as unknown as StoredRow).slots
-      return { ...row, slots: { device: { ...device, tag: flipFirst(device.tag) } } }
+    await editStoredUser(storage, context, ann, (row) => {
+      const { device } = row.slots
+      return { ...row, slots: { device: device && { ...device, tag: flipFirst(device.tag) } } }
     })
 
     expect((await (await openTab()).read(ann))?.vault.kind).toBe('sealed')
@@ -96,10 +95,10 @@ describe('sealed storage', () => {
     const store = await openTab()
     await store.update(ann, null, draftOf(ann))
     await store.update(ben, null, draftOf(ben))
-    const annRow = await storedUser(storage, context)
+    const annRow = await storedUser(storage, context, ann)
     await store.close()
 
-    await editStoredRow(storage, context, ben, (row) => ({ ...row, vault: annRow.vault, slots: annRow.slots }))
+    await editStoredUser(storage, context, ben, (row) => ({ ...row, vault: annRow.vault, slots: annRow.slots }))
 
     expect((await (await openTab()).read(ben))?.vault.kind).not.toBe('open')
   })
@@ -108,12 +107,12 @@ describe('sealed storage', () => {
     const { storage, keys, openTab } = aDevice()
     const store = await openTab()
     await store.update(ann, null, draftOf(ann))
-    const row = await storedUser(storage, context)
+    const row = await storedUser(storage, context, ann)
     const elsewhere = { ...context, issuer: 'https://other.example.org' }
     const other = await openTab({ issuer: elsewhere.issuer })
     await other.update(ann, null, draftOf(ann))
 
-    await editStoredRow(storage, elsewhere, ann, () => row)
+    await editStoredUser(storage, elsewhere, ann, () => row)
 
     expect((await other.read(ann))?.vault.kind).not.toBe('open')
     expect(keys.quality).toBe('none')
@@ -148,7 +147,7 @@ describe('sealed storage', () => {
 
     expect(left.vault).toEqual({ kind: 'sealed' })
     expect((await other.read(ann))?.vault).toEqual({ kind: 'sealed' })
-    expect((await storedUser(storage, context)).slots).toEqual({})
+    expect((await storedUser(storage, context, ann)).slots).toEqual({})
     const back = await other.update(ann, left.revision, draftOf(ann))
     expect(back.vault.kind).toBe('open')
     expect((await store.read(ann))?.vault).toEqual(back.vault)
@@ -159,14 +158,14 @@ describe('sealed storage', () => {
     const store = await openTab({ stay: 'unlock' })
     await store.update(ann, null, draftOf(ann))
     await store.close()
-    const before = await storedUser(storage, context)
+    const before = await storedUser(storage, context, ann)
 
     const restarted = await openTab({ stay: 'unlock' })
     const sealed = await restarted.read(ann)
     if (!sealed) throw new Error('gone')
     await restarted.update(ann, sealed.revision, { ...sealed, generation: 5 })
 
-    const after = await storedUser(storage, context)
+    const after = await storedUser(storage, context, ann)
     expect(after.vault).toEqual(before.vault)
     expect(after.facts.generation).toBe(5)
   })
@@ -175,7 +174,7 @@ describe('sealed storage', () => {
     const { storage, openTab } = aDevice()
     const store = await openTab()
     await store.update(ann, null, draftOf(ann))
-    await editStoredRow(storage, context, ann, (row) => ({ ...row, vault: withVersion((row as unknown as StoredRow).vault, 2) }))
+    await editStoredUser(storage, context, ann, (row) => ({ ...row, vault: withVersion(row.vault, 2) }))
 
     const newer = await store.read(ann)
     expect(newer?.vault).toEqual({ kind: 'newer' })
@@ -211,17 +210,6 @@ describe('sealed storage', () => {
     expect(await storedRows(storage, context)).toEqual(before)
   })
 })
-
-async function storedUser(storage: RxStorage<unknown, unknown>, place: typeof context): Promise<StoredRow> {
-  const rows = await storedRows(storage, place)
-  return rows.find(({ key }) => key === ann)?.content as StoredRow
-}
-
-interface StoredRow {
-  readonly facts: { readonly generation: number }
-  readonly vault: Envelope
-  readonly slots: { readonly device: Envelope }
-}
 
 function draftOf(key: UserKey): UserRecordDraft {
   return {
