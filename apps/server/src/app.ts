@@ -7,10 +7,14 @@ import { devRevokeSessionsRoute } from './routes/dev-revoke-sessions.ts'
 import { healthRoute } from './routes/health.ts'
 import { jwksRoute } from './routes/jwks.ts'
 import { loginRoute } from './routes/login.ts'
+import { oauthMetadataRoute } from './routes/oauth-metadata.ts'
+import { oauthRevokeRoute } from './routes/oauth-revoke.ts'
+import { oauthTokenRoute } from './routes/oauth-token.ts'
 import { profileRoute } from './routes/profile.ts'
 import { refreshRoute } from './routes/refresh.ts'
 import { registerRoute } from './routes/register.ts'
 import { revokeRoute } from './routes/revoke.ts'
+import { listSessionsRoute, revokeOtherSessionsRoute, revokeSessionRoute } from './routes/sessions.ts'
 import { pullRoute } from './routes/sync-pull.ts'
 import { pushRoute } from './routes/sync-push.ts'
 import { streamRoute } from './routes/sync-stream.ts'
@@ -26,6 +30,12 @@ export const publicRoutes: readonly Route[] = [
   refreshRoute,
   revokeRoute,
   profileRoute,
+  listSessionsRoute,
+  revokeSessionRoute,
+  revokeOtherSessionsRoute,
+  oauthTokenRoute,
+  oauthRevokeRoute,
+  oauthMetadataRoute,
   pullRoute,
   pushRoute,
   streamRoute,
@@ -53,7 +63,7 @@ export function createApp(services: Services): { fetch(request: Request, connect
     }),
   )
 
-  for (const { method, path, bearer, body, noStore, handle } of routes) {
+  for (const { method, path, bearer, body, bodyFormat, noStore, handle } of routes) {
     app.on(method, path, async (context) => {
       const request = context.req.raw
       if (noStore) context.header('Cache-Control', 'no-store')
@@ -63,7 +73,7 @@ export function createApp(services: Services): { fetch(request: Request, connect
           url: new URL(request.url),
           params: context.req.param(),
           claims: bearer ? await readBearer(services, request) : undefined,
-          body: body && (await readBody(request, body, MAX_BODY_BYTES)),
+          body: body && (await readBody(request, body, MAX_BODY_BYTES, bodyFormat)),
           peer: context.env.incoming?.socket.remoteAddress,
         },
         services,
@@ -79,7 +89,7 @@ export function createApp(services: Services): { fetch(request: Request, connect
 
   app.notFound(() => new ApiError(404, 'not_found', 'There is nothing here.').toResponse())
   app.onError((error, context) => {
-    if (error instanceof ApiError) return error.toResponse()
+    if (error instanceof ApiError) return context.req.path.startsWith('/oauth/') ? error.toOAuthResponse() : error.toResponse()
     services.log.error('request-failed', error, { method: context.req.method, route: context.req.routePath })
     return new ApiError(500, 'internal', 'The server failed. Try again later.').toResponse()
   })

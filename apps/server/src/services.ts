@@ -13,6 +13,8 @@ import type { SigningKeys } from './tokens/signing-keys.ts'
 /** What the handlers work with. One object per server; no module holds state of its own. */
 export interface Services {
   readonly db: Database
+  /** `iss` of the access tokens. */
+  readonly issuer: string
   readonly keys: ServerKeys
   readonly signingKeys: SigningKeys
   readonly accessTokens: AccessTokens

@@ -34,6 +34,11 @@ export interface ServerOptions {
   readonly host?: string
   /** The configuration itself, or the path of a JSON file that holds it. Default: no collections. */
   readonly config?: ServerConfig | string
+  /**
+   * `iss` of the access tokens: the public URL of the server, if generic OAuth clients are to find its endpoints. Kept from the first start on.
+   * Default: a random URN.
+   */
+  readonly issuer?: string
   /** Decisions in code: who may read and write what, by collection. */
   readonly hooks?: Hooks
   /** Origins of the web apps that may call. Exact, such as `https://app.example.org`. */
@@ -97,13 +102,14 @@ async function prepare({ db, bus, engine }: OpenDatabase, options: ServerOptions
   const { dataDir, origins = [], devRoutes = false, log = silentLog, nowMs = Date.now } = options
   const { collections, seeds } = loadConfig(options.config ?? {}, options.hooks)
   await migrateToLatest(db)
-  const { issuer } = await readServerIdentity(db, nowMs())
+  const { issuer } = await readServerIdentity(db, options.issuer, nowMs())
   const keys = await loadServerKeys(options.keyFile ?? join(dataDir, 'keys.json'), db)
   const signingKeys = await SigningKeys.load(db, keys, nowMs)
   await loadSeeds(db, seeds, nowMs())
   const streams = new StreamHub(bus, nowMs)
   return {
     db,
+    issuer,
     keys,
     signingKeys,
     accessTokens: new AccessTokens(issuer, signingKeys, nowMs),

@@ -23,6 +23,12 @@ export class ApiError extends Error {
   toResponse(): Response {
     return Response.json({ error: this.message, code: this.code }, { status: this.status, headers: this.headers })
   }
+
+  /** For OAuth clients: `error` is the code (RFC 6749 section 5.2). */
+  toOAuthResponse(): Response {
+    const body = { error: this.code, error_description: this.message, code: this.code }
+    return Response.json(body, { status: this.status, headers: this.headers })
+  }
 }
 
 /** Why a session ended, as the token endpoint tells it. */
@@ -39,6 +45,10 @@ export class InvalidGrant extends ApiError {
 
   override toResponse(): Response {
     return Response.json({ error: 'invalid_grant', error_description: this.message, code: this.code }, { status: 400 })
+  }
+
+  override toOAuthResponse(): Response {
+    return this.toResponse()
   }
 }
 

@@ -2,12 +2,13 @@ import type { z } from 'zod'
 import { ApiError, invalidRequest } from './api-error.ts'
 
 /**
- * The request's JSON body in the shape of `schema`.
+ * The request's body in the shape of `schema`.
  *
  * @throws {ApiError} `body_too_large` (413) before more than `maxBytes` are kept, `invalid_request` (400) naming the field but not its value
  */
-export async function readBody<T>(request: Request, schema: z.ZodType<T>, maxBytes: number): Promise<T> {
-  return checkShape(parseJson(await readText(request, maxBytes)), schema)
+export async function readBody<T>(request: Request, schema: z.ZodType<T>, maxBytes: number, format: 'json' | 'form' = 'json'): Promise<T> {
+  const text = await readText(request, maxBytes)
+  return checkShape(format === 'json' ? parseJson(text) : Object.fromEntries(new URLSearchParams(text)), schema)
 }
 
 export async function readText(request: Request, maxBytes: number): Promise<string> {

@@ -11,6 +11,8 @@ export interface Route {
   /** Whether it takes an access token, which is checked before the body is read. */
   readonly bearer: boolean
   readonly body?: z.ZodType
+  /** How the body is written. Default JSON. With `form` refusals are in OAuth's shape, too (RFC 6749 section 5.2). */
+  readonly bodyFormat?: 'json' | 'form'
   /** What each successful status answers; a string is a media type other than JSON. */
   readonly answers: Readonly<Record<number, z.ZodType | string>>
   /** Answers that nobody on the way may keep. */

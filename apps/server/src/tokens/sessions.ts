@@ -123,12 +123,30 @@ export async function endSessions(
   reason: EndReason,
   nowMs: number,
 ): Promise<readonly string[]> {
+  const [column, value] = 'sessionId' in which ? (['id', which.sessionId] as const) : (['user_id', which.userId] as const)
   const ended = await tx
     .updateTable('sessions')
     .set({ ended_at_ms: nowMs, end_reason: reason })
+    .where(column, '=', value)
     .where('ended_at_ms', 'is', null)
-    .$if('sessionId' in which, (query) => query.where('id', '=', 'sessionId' in which ? which.sessionId : ''))
-    .$if('userId' in which, (query) => query.where('user_id', '=', 'userId' in which ? which.userId : ''))
+    .returning('id')
+    .execute()
+  return ended.map(({ id }) => id)
+}
+
+/** Ends a user's sessions except the one that asks for it. */
+export async function endOtherSessions(
+  tx: Tx,
+  keep: { readonly userId: string; readonly sessionId: string },
+  reason: EndReason,
+  nowMs: number,
+): Promise<readonly string[]> {
+  const ended = await tx
+    .updateTable('sessions')
+    .set({ ended_at_ms: nowMs, end_reason: reason })
+    .where('user_id', '=', keep.userId)
+    .where('id', '!=', keep.sessionId)
+    .where('ended_at_ms', 'is', null)
     .returning('id')
     .execute()
   return ended.map(({ id }) => id)

@@ -36,7 +36,7 @@ export class SigningKeys {
     this.#db = db
     this.#wrapping = wrapping
     this.#nowMs = nowMs
-    this.#timer = setInterval(() => void this.maintain().catch(() => {}), MAINTAIN_EVERY_MS).unref() // signing asks again
+    this.#timer = setInterval(() => void this.maintain().catch(() => {}), MAINTAIN_EVERY_MS).unref() // `signer` tries again
   }
 
   static async load(db: Database, wrapping: ServerKeys, nowMs: () => number): Promise<SigningKeys> {
@@ -46,8 +46,8 @@ export class SigningKeys {
   }
 
   async signer(): Promise<SigningKey> {
-    if (!this.#firstThatSigns()) await this.maintain()
-    const key = this.#firstThatSigns()
+    if (this.#thatSign().length < 2) await this.maintain()
+    const [key] = this.#thatSign()
     if (!key) throw new Error('There is no signing key.')
     return key
   }
@@ -86,9 +86,9 @@ export class SigningKeys {
     clearInterval(this.#timer)
   }
 
-  #firstThatSigns(): SigningKey | undefined {
+  #thatSign(): readonly SigningKey[] {
     const now = this.#nowMs()
-    return this.#keys.find(({ signsUntilMs }) => signsUntilMs > now)
+    return this.#keys.filter(({ signsUntilMs }) => signsUntilMs > now)
   }
 
   async #load(): Promise<void> {
