@@ -39,6 +39,12 @@ describe('C4: offline access ends by age', () => {
     expect(markSeen(seenLate, start)).toEqual(seenLate)
   })
 
+  test('a clock that is a few minutes slow does not give back what was used up', () => {
+    const seenAtTheEnd = markSeen(markOnline(start), start + 30 * DAY_MS)
+
+    expect(offlineAccess(seenAtTheEnd, standard, start + 30 * DAY_MS - 240_000)).toEqual({ kind: 'refused', why: 'age' })
+  })
+
   test('a time that the server vouched for replaces the mark, downwards too', () => {
     const wrong = markSeen(markOnline(start), start + 6 * DAY_MS)
     expect(offlineAccess(wrong, standard, start)).toMatchObject({ kind: 'refused' })

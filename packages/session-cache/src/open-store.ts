@@ -270,8 +270,13 @@ export class OpenStore {
   }
 
   async close(): Promise<void> {
-    for (const stop of this.#stop) stop()
     this.#keyring.closeAll()
+    await this.leave()
+  }
+
+  /** Lets go of the database but not of the open keys: for a successor in the same tab. */
+  async leave(): Promise<void> {
+    for (const stop of this.#stop) stop()
     await this.#parts.close()
   }
 

@@ -3,6 +3,7 @@ import { type StoreDevice, sessionStoreContract } from '@nightlatch/auth-core/te
 import { realWorld } from '@nightlatch/auth-core/world'
 import { expect, test } from 'vitest'
 import { rxdbSessionStore } from './rxdb-session-store.ts'
+import { deleteDatabase, deleteEverything, settled } from './testing/browser-databases.ts'
 import { damageUser, editStoredRow } from './testing/stored-rows.ts'
 import { dexieStorage } from './web/dexie-storage.ts'
 import { webKeyProvider } from './web/web-key-provider.ts'
@@ -97,28 +98,9 @@ const draft: UserRecordDraft = {
   vault: { kind: 'open', contents: { userId: 'u', identities: [], profile: {}, customData: {} } },
 }
 
-function storedKeys(name: string): Promise<CryptoKey[]> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(name)
-    request.onerror = () => reject(request.error)
-    request.onsuccess = () => {
-      const all = request.result.transaction('keys').objectStore('keys').getAll()
-      all.onsuccess = () => {
-        request.result.close()
-        resolve(all.result as CryptoKey[])
-      }
-    }
-  })
-}
-
-async function deleteEverything(): Promise<void> {
-  for (const { name } of await indexedDB.databases()) if (name) await deleteDatabase(name)
-}
-
-function deleteDatabase(name: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.deleteDatabase(name)
-    request.onsuccess = () => resolve()
-    request.onerror = () => reject(request.error)
-  })
+async function storedKeys(name: string): Promise<readonly CryptoKey[]> {
+  const database = await settled(indexedDB.open(name))
+  const all: unknown[] = await settled(database.transaction('keys').objectStore('keys').getAll())
+  database.close()
+  return all.filter((key) => key instanceof CryptoKey)
 }

@@ -66,11 +66,9 @@ class RxdbSessionStore implements VaultedSessionStore {
 
   async open(context: StoreContext): Promise<void> {
     this.#context = context
-    this.#opening ??= this.#openedStore()
     try {
-      await this.#opening
+      await this.#current()
     } catch (error) {
-      this.#opening = undefined
       throw openFailure(error)
     }
   }
@@ -103,14 +101,14 @@ class RxdbSessionStore implements VaultedSessionStore {
 
   async close(): Promise<void> {
     const opening = this.#opening
+    this.#context = undefined
     this.#opening = undefined
     await (await opening?.catch(() => undefined))?.close()
   }
 
   /** A connection that was lost (another tab's upgrade, Safari's storage process) is opened again once; then the trouble is told. */
   async #with<T>(act: (store: OpenStore) => Promise<T>): Promise<T> {
-    if (!this.#opening) throw new Error('The session store is not open: call open() first.')
-    const used = this.#opening
+    const used = this.#current()
     try {
       return await act(await used)
     } catch (error) {
@@ -123,16 +121,27 @@ class RxdbSessionStore implements VaultedSessionStore {
     }
   }
 
+  #current(): Promise<OpenStore> {
+    return this.#opening ?? this.#opens(this.#openedStore())
+  }
+
   /** One reopening for all who lost the same connection. */
   #reopened(lost: Promise<OpenStore>): Promise<OpenStore> {
-    if (this.#opening === lost) {
-      this.#opening = lost.then(async (store) => {
-        const reopened = await this.#openedStore(store)
-        await store.close().catch(() => {}) // it is lost already
-        return reopened
-      })
-    }
-    return this.#opening ?? lost
+    return this.#opening === lost ? this.#opens(lost.then((store) => this.#successorOf(store))) : this.#current()
+  }
+
+  /** What failed to open is tried anew by the next call. */
+  #opens(opening: Promise<OpenStore>): Promise<OpenStore> {
+    this.#opening = opening
+    opening.catch(() => {
+      if (this.#opening === opening) this.#opening = undefined
+    })
+    return opening
+  }
+
+  async #successorOf(lost: OpenStore): Promise<OpenStore> {
+    await lost.leave().catch(() => {}) // Dexie hands out the same dead connection until it is closed
+    return this.#openedStore(lost)
   }
 
   async #openedStore(inherited?: OpenStore): Promise<OpenStore> {
