@@ -1,51 +1,30 @@
-import type { Observable } from 'rxjs'
+import type { Observable, Subscription } from 'rxjs'
 import type { App, AppEvent, AppOptions, RemoveOptions } from './app.ts'
-import { type AppContext, notSupported, waitFor } from './app-context.ts'
+import { type AppContext, waitFor } from './app-context.ts'
 import { AppView } from './app-view.ts'
 import type { AuthState, LockedUser, UnavailableReason, UnlockMethod } from './auth-state.ts'
 import type { Credentials } from './credentials.ts'
 import { type EmailPasswordAuth, emailPasswordAuth } from './email-password-auth.ts'
 import { AuthError } from './errors.ts'
-import { readProfile, requestGrant, storeLogIn } from './log-in.ts'
-import {
-  askParticipants,
-  awaitRevocation,
-  commitLeave,
-  type LeaveParticipant,
-  type LogOutOptions,
-  type LogOutResult,
-  leaveOf,
-  revokeOtherSessions,
-  wipeDatabases,
-} from './log-out.ts'
+import { Leaves, NOTHING_LEFT } from './leaves.ts'
+import { LogIns } from './log-ins.ts'
+import { type LeaveParticipant, type LogOutOptions, type LogOutResult, revokeOtherSessions } from './log-out.ts'
 import { memorySessionStore } from './memory-session-store.ts'
-import {
-  type Grant,
-  type Leave,
-  type LeaveReason,
-  type LeaveReport,
-  type SessionStore,
-  StoreUnavailable,
-  type SyncSession,
-  type UserData,
-} from './ports.ts'
+import { type SessionStore, StoreUnavailable, type SyncSession, type UnlockProof } from './ports.ts'
 import { randomId } from './random-id.ts'
-import { holdWhileAlive } from './refresh-lock.ts'
 import { restoreUsers, sweepAfterCrash } from './restore-users.ts'
 import { RevocationOutbox } from './revocation-outbox.ts'
 import { ServerClock } from './server-clock.ts'
-import { canReturn, isLeaving } from './stored-auth-state.ts'
-import { switchTo } from './switch-user.ts'
 import { TokenKeeper } from './token-keeper.ts'
+import { Unlocking } from './unlocking.ts'
 import type { User, UserActions } from './user.ts'
 import { type CallOptions, UserCalls } from './user-calls.ts'
 import { UserDirectory } from './user-directory.ts'
-import type { UserKey, UserRecord } from './user-record.ts'
+import type { UserRecord } from './user-record.ts'
 import { realWorld } from './world/index.ts'
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 15_000
-/** A log-in does not wait longer than this for the profile; it arrives when it arrives. */
-const PROFILE_PATIENCE_MS = 5_000
+const DEFAULT_OFFLINE_AFTER_MS = 4_000
 
 /** Joins the parts of an app. Every method is a few calls to those who do the work; what is shown follows from what they stored. */
 export class AppShell implements App {
@@ -53,25 +32,26 @@ export class AppShell implements App {
   readonly ready: Promise<void>
   readonly emailPasswordAuth: EmailPasswordAuth
   readonly #fallback: AppOptions['fallback']
-  readonly #userData: UserData | undefined
   readonly #store: SessionStore
   readonly #context: AppContext
   readonly #tokens: TokenKeeper
   readonly #outbox: RevocationOutbox
   readonly #view: AppView
   readonly #calls: UserCalls
-  readonly #participants = new Set<LeaveParticipant>()
+  readonly #leaves: Leaves
+  readonly #logIns: LogIns
+  readonly #unlocking: Unlocking
   readonly #closed = new AbortController()
 
   constructor({ id, backend, vault, userData, world = realWorld(), store = memorySessionStore(), ...options }: AppOptions) {
     if (!/^[a-z][a-z0-9-]{0,39}$/.test(id)) {
       throw new AuthError('invalid-argument', '`id` must be 1 to 40 lower-case letters, digits and hyphens, and begin with a letter.')
     }
-    const { fallback = 'none', fetchOrigins = [], onLoginRequired, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS } = options
+    const { fallback = 'none', fetchOrigins = [], onLoginRequired, onSessionOver } = options
+    const { requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS, offlineAfterMs = DEFAULT_OFFLINE_AFTER_MS } = options
     const scope = `nightlatch:${id}:${backend.issuer}`
     this.id = id
     this.#fallback = fallback
-    this.#userData = userData
     this.#store = store
     this.#context = {
       appId: id,
@@ -89,6 +69,9 @@ export class AppShell implements App {
     this.#outbox = new RevocationOutbox(this.#context)
     this.#calls = new UserCalls(this.#context, this.#tokens, fetchOrigins)
     this.#view = new AppView(this.#context, this.#tokens, () => this.#userActions, onLoginRequired)
+    this.#leaves = new Leaves(this.#context, this.#view, this.#outbox, userData)
+    this.#logIns = new LogIns(this.#context, store, this.#view, this.#leaves, this.#outbox, offlineAfterMs)
+    this.#unlocking = new Unlocking(this.#context, this.#view, this.#leaves, onSessionOver)
     this.emailPasswordAuth = emailPasswordAuth(this.#context)
     this.ready = this.#start()
   }
@@ -123,16 +106,12 @@ export class AppShell implements App {
 
   async logIn(credentials: Credentials, { signal }: CallOptions = {}): Promise<User> {
     await this.#usable(signal)
-    if (credentials.provider !== 'anonymous' || !credentials.reuse) return this.#logIn(credentials, signal)
-    return holdWhileAlive(this.#context, 'anonymous', async () => {
-      const standing = await this.#liveAnonymous()
-      return standing ? this.#makeCurrent(standing, signal) : this.#logIn(credentials, signal)
-    })
+    return this.#logIns.logIn(credentials, signal)
   }
 
   async logOut({ user, sessions = 'this', ...options }: LogOutOptions = {}): Promise<LogOutResult> {
     await this.#usable(options.signal)
-    const leaver = user ?? this.currentUser
+    const leaver = user ?? this.currentUser ?? (this.authState.kind === 'locked' ? this.authState.user : null)
     if (!leaver) throw new AuthError('not-logged-in', 'Nobody is logged in.')
     if (sessions !== 'this') {
       const { signal } = options
@@ -140,62 +119,57 @@ export class AppShell implements App {
     }
     const record = await this.#context.directory.reread(leaver.key)
     if (sessions === 'others' || !record || record.status.kind === 'logged-out') return { ...NOTHING_LEFT, revocation: 'done' }
-    return this.#leave(leaver, 'log-out', options)
+    return this.#andFallBack(await this.#leaves.leave(leaver, 'log-out', options))
   }
 
   async switchUser(user: User | LockedUser, { signal }: CallOptions = {}): Promise<User | null> {
     await this.#usable(signal)
     const record = await this.#onDevice(user)
     if (record.status.kind === 'logged-out') throw new AuthError('not-logged-in', 'A logged-out user cannot be switched to. Log in again.')
-    await this.#makeCurrent(record, signal)
+    await this.#logIns.makeCurrent(record, signal)
+    await this.#unlocking.refreshFacts('switch')
     return this.currentUser
   }
 
   async removeUser(user: User | LockedUser, options: RemoveOptions = {}): Promise<LogOutResult> {
     await this.#usable(options.signal)
     await this.#onDevice(user)
-    return this.#leave(user, 'remove', options)
+    return this.#andFallBack(await this.#leaves.leave(user, 'remove', options))
   }
 
   async deleteUser(user: User, { proof, ...options }: RemoveOptions & { readonly proof?: Credentials } = {}): Promise<LogOutResult> {
     await this.#usable(options.signal)
     await this.#onDevice(user)
-    await this.#askToLeave(user, 'delete', options, { rehearsal: true })
+    await this.#leaves.ask(user, 'delete', options, { rehearsal: true })
     await this.#calls.deleteAccount(user.key, proof, options)
     // The account is gone: nothing can be uploaded any more, and nobody could open what is kept.
-    return this.#commit(user, 'delete', await this.#askToLeave(user, 'delete', { ...options, unsynced: 'discard' }))
+    return this.#andFallBack(await this.#leaves.leave(user, 'delete', { ...options, unsynced: 'discard' }))
   }
 
   async unlock(kind: UnlockMethod, secret: string, { user, signal }: CallOptions & { readonly user?: LockedUser } = {}): Promise<User> {
     await this.#usable(signal)
-    const { vault, directory } = this.#context
-    if (!vault) throw notSupported('unlock users')
-    const locked = user ?? (this.authState.kind === 'locked' ? this.authState.user : undefined)
-    if (!locked) throw new AuthError('invalid-argument', 'Nobody is locked.')
-    const key = await vault.unlock({ key: locked.key }, kind, secret, signal)
-    const record = await directory.reread(key)
-    if (record?.vault.kind !== 'open') throw new AuthError('locked', 'The user is still locked.')
-    this.#view.show()
-    this.#view.tell('unlocked', key)
-    return this.#view.userOf(record)
+    const record = await this.#unlocking.unlock(kind, secret, user, signal)
+    return this.#logIns.makeCurrent(record, signal)
   }
 
   async lock(user: User | null = this.currentUser): Promise<void> {
     await this.#usable()
-    const { vault, directory } = this.#context
-    if (!vault) throw notSupported('lock users')
-    if (!user) throw new AuthError('not-logged-in', 'Nobody is logged in.')
-    await this.#askToLeave(user, 'lock', {})
-    this.#view.lock = { why: 'explicit', methods: await vault.methods(user.key) }
-    await vault.lock(user.key, 'explicit')
-    await directory.reread(user.key)
-    this.#view.show()
-    this.#view.tell('locked', user.key, 'explicit')
+    await this.#unlocking.lock(user, 'explicit')
+  }
+
+  async enableUnlock(kind: UnlockMethod, secret: string, { proof }: { readonly proof?: UnlockProof } = {}): Promise<void> {
+    await this.#usable()
+    await this.#unlocking.enable(this.currentUser, kind, secret, proof)
+  }
+
+  async disableUnlock(kind: UnlockMethod): Promise<void> {
+    await this.#usable()
+    await this.#unlocking.disable(this.currentUser, kind)
   }
 
   beforeLeave(participant: LeaveParticipant): () => void {
-    this.#participants.add(participant)
-    return () => this.#participants.delete(participant)
+    this.#leaves.participants.add(participant)
+    return () => this.#leaves.participants.delete(participant)
   }
 
   async close(): Promise<void> {
@@ -204,6 +178,7 @@ export class AppShell implements App {
     await this.ready
     this.#tokens.stop()
     this.#outbox.stop()
+    this.#logIns.stop()
     this.#context.channel.close()
     this.#view.close()
     await this.#store.close()
@@ -227,17 +202,18 @@ export class AppShell implements App {
   }
 
   async #start(): Promise<void> {
-    const { world, backend, directory, tabLock } = this.#context
+    const { world, backend, tabLock } = this.#context
     const closed = this.#closed.signal
     try {
       await this.#store.open({ appId: this.id, issuer: backend.issuer, world })
       await restoreUsers(this.#context)
+      await this.#unlocking.refreshFacts('start')
     } catch (error) {
       this.#view.showUnavailable(unavailableReason(error))
       return
     }
     if (closed.aborted) return
-    const watching = [directory.changed$.subscribe(() => this.#view.show()), this.#watchTokens(), this.#watchStore()]
+    const watching = this.#watch()
     closed.addEventListener('abort', () => {
       for (const subscription of watching) subscription.unsubscribe()
     })
@@ -246,88 +222,36 @@ export class AppShell implements App {
     void this.#finishEarlierRuns().catch(() => {}) // storage trouble: the next start tries again
   }
 
+  #watch(): Subscription[] {
+    const { directory, vault } = this.#context
+    const watching = [
+      directory.changed$.subscribe(() => this.#view.show()),
+      this.#tokens.activity$.subscribe((activity) => {
+        this.#view.show()
+        if (activity.type === 'refreshed') this.#view.tell('refreshed', activity.key)
+        if (activity.type === 'refresh-failed') this.#view.tell('refresh-failed', activity.key, activity.error.code)
+      }),
+      // What another tab wrote shows here at once. A failed look is not told: the next use of the record looks again and says what is wrong.
+      this.#store.changes$.subscribe((change) => {
+        const look = change.kind === 'user' ? directory.reread(change.key) : directory.rereadDevice()
+        look.then(() => this.#unlocking.refreshFacts()).catch(() => {})
+      }),
+      this.#view.sessionOver$.subscribe(({ user, reason }) => {
+        this.#unlocking.afterSessionOver(user, reason).catch(() => this.#view.tell('vault-failed', user.key, reason))
+      }),
+    ]
+    const locks = vault?.changes$.subscribe((change) => {
+      this.#unlocking.heed(change).catch(() => this.#view.tell('vault-failed', change.key, change.why))
+    })
+    return locks ? [...watching, locks] : watching
+  }
+
   async #finishEarlierRuns(): Promise<void> {
-    const { directory } = this.#context
     await sweepAfterCrash(this.#context)
     const current = this.currentUser?.key
     if (current !== undefined && this.#context.world.connectivity.online) await this.#tokens.finishAttempt(current)
     await this.#outbox.deliver()
-    const wipes = directory.device?.wipes.map(({ incarnation }) => incarnation) ?? []
-    if (this.#userData && wipes.length > 0) await wipeDatabases(this.#context, this.#userData, wipes)
-  }
-
-  #watchTokens() {
-    return this.#tokens.activity$.subscribe((activity) => {
-      this.#view.show()
-      if (activity.type === 'refreshed') this.#view.tell('refreshed', activity.key)
-      if (activity.type === 'refresh-failed') this.#view.tell('refresh-failed', activity.key, activity.error.code)
-    })
-  }
-
-  /** What another tab wrote shows here at once. A failed look is not told: the next use of the record looks again and says what is wrong. */
-  #watchStore() {
-    const { directory } = this.#context
-    return this.#store.changes$.subscribe((change) => {
-      const look = change.kind === 'user' ? directory.reread(change.key) : directory.rereadDevice()
-      look.catch(() => {})
-    })
-  }
-
-  async #logIn(credentials: Credentials, signal: AbortSignal | undefined): Promise<User> {
-    const grant = await requestGrant(this.#context, credentials, signal)
-    try {
-      const standing = credentials.provider === 'anonymous' && credentials.reuse ? await this.#liveAnonymous() : undefined
-      if (standing) {
-        await this.#giveBack(grant)
-        return await this.#makeCurrent(standing, signal)
-      }
-      const { currentUser } = this
-      if (currentUser && currentUser.id !== grant.userId) await this.#askToLeave(currentUser, 'switch', {})
-      return await this.#accept(grant, credentials)
-    } catch (error) {
-      await this.#giveBack(grant)
-      throw error
-    }
-  }
-
-  async #accept(grant: Grant, credentials: Credentials): Promise<User> {
-    const { record, replaced } = await holdWhileAlive(this.#context, 'log-in', () =>
-      storeLogIn(this.#context, this.#store, grant, credentials),
-    )
-    this.#view.show()
-    this.#view.tell('logged-in', record.key)
-    if (replaced && replaced.revokeHandle !== grant.revokeHandle) await this.#giveBack(replaced)
-    if (!grant.identities) await this.#readProfile(record.key, grant.accessToken)
-    return this.#view.userOf(record)
-  }
-
-  async #readProfile(key: UserKey, accessToken: string): Promise<void> {
-    const { promise: patience, resolve } = Promise.withResolvers<void>()
-    const stop = this.#context.world.timers.start(PROFILE_PATIENCE_MS, resolve)
-    const reading = readProfile(this.#context, key, accessToken).catch((error: unknown) => {
-      this.#view.tell('profile-failed', key, error instanceof Error ? error.name : undefined)
-    })
-    await Promise.race([reading, patience])
-    stop()
-  }
-
-  async #liveAnonymous(): Promise<UserRecord | undefined> {
-    const { directory } = this.#context
-    await directory.load()
-    const { device, records } = directory
-    return [...records.values()].find(
-      (record) =>
-        record.status.kind === 'signed-in' && record.vault.kind === 'open' && !canReturn(record) && !(device && isLeaving(device, record)),
-    )
-  }
-
-  async #makeCurrent(record: UserRecord, signal?: AbortSignal): Promise<User> {
-    const { currentUser } = this
-    if (currentUser && currentUser.key !== record.key) await this.#askToLeave(currentUser, 'switch', signal ? { signal } : {})
-    await switchTo(this.#context, record.key, currentUser?.key)
-    this.#view.show()
-    this.#view.tell('switched', record.key)
-    return this.#view.userOf(record)
+    await this.#leaves.finishWipes()
   }
 
   async #onDevice(user: User | LockedUser): Promise<UserRecord> {
@@ -336,47 +260,9 @@ export class AppShell implements App {
     return record
   }
 
-  async #leave(user: User | LockedUser, reason: 'log-out' | 'remove', options: RemoveOptions): Promise<LogOutResult> {
-    return this.#commit(user, reason, await this.#askToLeave(user, reason, options))
-  }
-
-  async #askToLeave(
-    user: User | LockedUser,
-    reason: LeaveReason,
-    options: RemoveOptions,
-    kind: Pick<Leave, 'rehearsal'> = {},
-  ): Promise<Required<LeaveReport>> {
-    const { currentUser } = this
-    if (user.key !== currentUser?.key) return NOTHING_LEFT
-    const leave = { ...leaveOf(currentUser, reason, this.#context, options), ...kind }
-    return waitFor(askParticipants(this.#context, this.#participants, leave), options.signal)
-  }
-
-  async #commit(user: User | LockedUser, reason: keyof typeof EVENT_OF_LEAVE, report: Required<LeaveReport>): Promise<LogOutResult> {
-    const incarnation = reason === 'log-out' ? undefined : this.#context.directory.records.get(user.key)?.incarnation
-    await commitLeave(this.#context, user.key, reason === 'log-out' ? 'logged-out' : 'removed')
-    this.#view.show()
-    this.#view.tell(EVENT_OF_LEAVE[reason], user.key)
-    await this.#fallBack()
-    const erased = incarnation === undefined ? {} : { erased: await wipeDatabases(this.#context, this.#userData, [incarnation]) }
-    return { ...report, revocation: await awaitRevocation(this.#context, () => this.#outbox.deliver()), ...erased }
-  }
-
-  async #fallBack(): Promise<void> {
-    if (this.#fallback !== 'most-recent' || this.authState.kind !== 'signed-out') return
-    const { device, records } = this.#context.directory
-    const staying = [...records.values()].filter((record) => record.status.kind === 'signed-in' && !(device && isLeaving(device, record)))
-    const recent = staying.sort((a, b) => b.epoch - a.epoch)[0]
-    if (recent) await this.#makeCurrent(recent)
-  }
-
-  /** Ends a session that nobody will use. Best effort: storage trouble here must not hide the error that led here. */
-  async #giveBack({ revokeHandle }: { readonly revokeHandle?: string }): Promise<void> {
-    if (revokeHandle === undefined) return
-    const { directory, world } = this.#context
-    const entry = { id: randomId(world.random), revokeHandle, queuedAtMs: world.clock.nowMs() }
-    await directory.updateDevice((device) => ({ ...device, outbox: [...device.outbox, entry] })).catch(() => {})
-    void this.#outbox.deliver()
+  async #andFallBack(result: LogOutResult): Promise<LogOutResult> {
+    if (this.#fallback === 'most-recent') await this.#logIns.fallBack()
+    return result
   }
 
   async #usable(signal?: AbortSignal): Promise<void> {
@@ -395,7 +281,3 @@ function unavailableReason(error: unknown): UnavailableReason {
   if (error instanceof AuthError && error.cause instanceof StoreUnavailable) return error.cause.reason
   return error instanceof AuthError && error.reason === 'no-answer' ? 'storage-blocked' : 'storage-damaged'
 }
-
-const NOTHING_LEFT: Required<LeaveReport> = { uploaded: 0, kept: 0, discarded: 0, unknownOutcome: 0, silentTabs: 0 }
-
-const EVENT_OF_LEAVE = { 'log-out': 'logged-out', remove: 'removed', delete: 'deleted' } as const

@@ -1,19 +1,12 @@
 import { BehaviorSubject, Subject } from 'rxjs'
 import type { AppEvent, AppOptions } from './app.ts'
 import type { AppContext } from './app-context.ts'
-import {
-  type Access,
-  type AuthState,
-  currentUserOf,
-  type LockedUser,
-  type LockReason,
-  nextAuthState,
-  type UnlockMethod,
-} from './auth-state.ts'
+import { type Access, type AuthState, currentUserOf, type LockedUser, nextAuthState } from './auth-state.ts'
+import type { OverReason } from './outcome.ts'
 import type { SyncSession } from './ports.ts'
 import { loginRequired } from './refresh-session.ts'
 import { isFit, sessionEndsAtMs } from './session.ts'
-import { authEventTo, canReturn, isBeingRemoved, isLeaving, storedAuthState } from './stored-auth-state.ts'
+import { authEventTo, canReturn, isBeingRemoved, isLeaving, type LockFacts, lockedUser, storedAuthState } from './stored-auth-state.ts'
 import type { TokenKeeper } from './token-keeper.ts'
 import { User, type UserActions, type UserSnapshot } from './user.ts'
 import type { UserKey, UserRecord } from './user-record.ts'
@@ -25,8 +18,10 @@ export class AppView {
   readonly allUsers$ = new BehaviorSubject<Readonly<Record<string, User | LockedUser>>>({})
   readonly syncSession$ = new BehaviorSubject<SyncSession | null | undefined>(undefined)
   readonly snapshots$ = new Subject<void>()
+  /** The current user's session ended in this run, or was over when it began. */
+  readonly sessionOver$ = new Subject<{ readonly user: User; readonly reason: OverReason }>()
   /** Why the current user is locked and what opens it; told by whoever locked it. */
-  lock: { readonly why: LockReason; readonly methods: readonly UnlockMethod[] } = { why: 'start', methods: [] }
+  lock: LockFacts = { why: 'start', methods: [] }
   readonly #context: AppContext
   readonly #tokens: TokenKeeper
   readonly #actions: () => UserActions
@@ -64,7 +59,8 @@ export class AppView {
 
   close(): void {
     this.#isOpen = false
-    for (const subject of [this.state$, this.events$, this.allUsers$, this.syncSession$, this.snapshots$]) subject.complete()
+    for (const subject of [this.state$, this.events$, this.allUsers$, this.syncSession$, this.snapshots$, this.sessionOver$])
+      subject.complete()
   }
 
   /** Brings the state in line with what is stored. Subscribers may call anything: a change they cause is shown after this one (S15). */
@@ -128,8 +124,7 @@ export class AppView {
     const stored = storedAuthState(device, records, {
       userOf: (record) => this.userOf(record),
       access: this.#accessOf(device.currentUser),
-      lockWhy: this.lock.why,
-      methods: this.lock.methods,
+      lock: this.lock,
     })
     const event = authEventTo(before, stored)
     this.allUsers$.next(this.#listUsers())
@@ -154,7 +149,7 @@ export class AppView {
     const staying = [...records.values()].filter((record) => !(device && isBeingRemoved(device, record)))
     return Object.fromEntries(
       staying.map((record): [string, User | LockedUser] =>
-        record.vault.kind === 'open' ? [record.vault.contents.userId, this.userOf(record)] : [record.key, { key: record.key }],
+        record.vault.kind === 'open' ? [record.vault.contents.userId, this.userOf(record)] : [record.key, lockedUser(record)],
       ),
     )
   }
@@ -202,6 +197,7 @@ export class AppView {
       } catch (error) {
         reportUncaught(error)
       }
+      if (this.currentUser) this.sessionOver$.next({ user: this.currentUser, reason })
     }
   }
 }

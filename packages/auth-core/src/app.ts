@@ -5,7 +5,8 @@ import type { Credentials } from './credentials.ts'
 import type { EmailPasswordAuth } from './email-password-auth.ts'
 import type { LeaveParticipant, LogOutOptions, LogOutResult } from './log-out.ts'
 import type { OverReason } from './outcome.ts'
-import type { AuthBackend, DeviceVault, SessionStore, SyncSession, UserData } from './ports.ts'
+import type { AuthBackend, DeviceVault, SessionStore, SyncSession, UnlockProof, UserData } from './ports.ts'
+import type { SessionOverPolicy } from './unlocking.ts'
 import type { User } from './user.ts'
 import type { CallOptions } from './user-calls.ts'
 import type { UserKey } from './user-record.ts'
@@ -27,6 +28,10 @@ export interface AppOptions {
   readonly fetchOrigins?: readonly string[]
   /** How long one request may take, milliseconds. Default 15_000. */
   readonly requestTimeoutMs?: number
+  /** How long a log-in waits for the server before the person's own secret opens what is on this device. Default 4_000; 0 without a network. */
+  readonly offlineAfterMs?: number
+  /** What happens to open data when a session is over. Default: shut out by the server -> lock, device wiped -> wipe, else it stays open. */
+  readonly onSessionOver?: (reason: OverReason) => SessionOverPolicy
   readonly world?: World
 }
 
@@ -47,7 +52,8 @@ export interface AppEvent {
     | 'refresh-failed'
     | 'locked'
     | 'unlocked'
-    | 'revocation-delivered'
+    | 'data-sealed'
+    | 'vault-failed'
     | 'profile-failed'
   readonly userKey: UserKey | null
   readonly previous: AuthState<User>
@@ -99,8 +105,17 @@ export interface App {
   /** Deletes the account of this very user at the server, whoever is current, then takes it off this device. Never queued. */
   deleteUser(user: User, options?: RemoveOptions & { readonly proof?: Credentials }): Promise<LogOutResult>
 
+  /**
+   * Opens a locked user with its own secret, online or not, and makes it current.
+   *
+   * @throws {AuthError} `unlock-failed` with `reason`, `attemptsLeft`, `retryAtMs`
+   */
   unlock(kind: UnlockMethod, secret: string, options?: CallOptions & { readonly user?: LockedUser }): Promise<User>
+  /** Drops the keys of a user, in every tab. @throws {AuthError} `no-unlock-method` if nothing could open it again */
   lock(user?: User): Promise<void>
+  /** Another way to unlock the current user. @throws {AuthError} `weak-secret`, `needs-secret` */
+  enableUnlock(kind: UnlockMethod, secret: string, options?: { readonly proof?: UnlockProof }): Promise<void>
+  disableUnlock(kind: UnlockMethod): Promise<void>
 
   /** Takes part in every leave, before it happens and while the session still works. Returns how to stop taking part. */
   beforeLeave(participant: LeaveParticipant): () => void

@@ -1,5 +1,7 @@
 import { AuthError } from './errors.ts'
+import { given } from './given.ts'
 import { BackendFailure } from './outcome.ts'
+import { UnlockRefused } from './ports.ts'
 
 /** The error an app sees for a failed call of the backend. `doing` completes "Could not …". */
 export function authErrorOf(failure: unknown, doing: string): AuthError {
@@ -21,7 +23,7 @@ export function authErrorOf(failure: unknown, doing: string): AuthError {
       }
       return new AuthError('server-busy', `Could not ${doing}: the server is busy. Nothing has changed; try again later.`, {
         cause: failure,
-        ...(outcome.retryAfterMs === undefined ? {} : { retryAfterMs: outcome.retryAfterMs }),
+        ...given('retryAfterMs', outcome.retryAfterMs),
       })
     case 'superseded':
       return new AuthError('server-busy', `Could not ${doing}: a newer token is on its way to this device. Try again.`, { cause: failure })
@@ -48,6 +50,19 @@ function refusal(code: string, message: string | undefined, doing: string, cause
   const because = message ?? `the server refused (${code}).`
   const known = code === 'invalid-credentials' || code === 'account-exists' || code === 'weak-password'
   return new AuthError(known ? code : 'refused', `Could not ${doing}: ${because}`, { cause, serverCode: code })
+}
+
+/** The error an app sees when a vault does not open a user. `code`: what failed, to the caller. */
+export function unlockErrorOf(refusal: unknown, code: 'unlock-failed' | 'offline-login-failed'): unknown {
+  if (!(refusal instanceof UnlockRefused)) return refusal
+  const { attemptsLeft, retryAtMs, message } = refusal
+  const known = refusal.code === 'no-unlock-method' || refusal.code === 'needs-secret' || refusal.code === 'weak-secret'
+  return new AuthError(known ? refusal.code : code, message, {
+    cause: refusal,
+    reason: refusal.code,
+    ...given('attemptsLeft', attemptsLeft),
+    ...given('retryAtMs', retryAtMs),
+  })
 }
 
 /** Whether a rejection came from the caller's own signal. */

@@ -19,6 +19,8 @@ export interface LockedState {
   readonly session: { readonly kind: 'kept' } | { readonly kind: 'none' } | { readonly kind: 'over'; readonly reason: OverReason }
   readonly retryAtMs?: number
   readonly attemptsLeft?: number
+  /** When offline access ends if the server is not reached until then, by the device's clock. */
+  readonly offlineEndsAtMs?: number
 }
 
 export type UnavailableReason =

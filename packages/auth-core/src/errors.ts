@@ -32,8 +32,16 @@ export type AuthErrorCode =
   | 'conflict'
   /** The first log-in of a user on this device needs the server, and it did not answer. Try again when there is a network. */
   | 'first-login-needs-network'
-  /** Wrong secret, or nobody on this device has it, while the server did not answer. */
+  /** Wrong secret, or nobody on this device has it, while the server did not answer. Ask again, or wait for a network. */
   | 'offline-login-failed'
+  /** The secret does not open the user, or may not be tried now; `reason` says why, `attemptsLeft` and `retryAtMs` what is left. */
+  | 'unlock-failed'
+  /** Locking would leave no way to open the user again. Enable a password or passphrase first. */
+  | 'no-unlock-method'
+  /** Changing how a user is unlocked needs a secret that opens it. Ask for one. */
+  | 'needs-secret'
+  /** The secret is too weak for its kind, or this platform cannot protect that kind. Ask for another. */
+  | 'weak-secret'
   /** The app has been closed with `close()`. Create a new one. */
   | 'app-closed'
   /** The call was aborted by its signal. */
@@ -50,24 +58,26 @@ export interface AuthErrorFacts {
   readonly serverCode?: string
   readonly pending?: number
   readonly retryAfterMs?: number
+  readonly retryAtMs?: number
+  readonly attemptsLeft?: number
 }
 
 /** The one error of auth-core: `code` for programs, `message` for people, `cause` for the curious. */
-export class AuthError extends Error {
+export class AuthError extends Error implements AuthErrorFacts {
   override readonly name = 'AuthError'
   readonly code: AuthErrorCode
-  /** For `login-required` an `OverReason`; for `storage-unavailable` why. */
-  readonly reason?: string
-  readonly serverCode?: string
-  readonly pending?: number
-  readonly retryAfterMs?: number
+  /** For `login-required` an `OverReason`; for `storage-unavailable` and `unlock-failed` why. */
+  declare readonly reason?: string
+  declare readonly serverCode?: string
+  declare readonly pending?: number
+  declare readonly retryAfterMs?: number
+  /** When another try is welcome, by the device's clock. */
+  declare readonly retryAtMs?: number
+  declare readonly attemptsLeft?: number
 
-  constructor(code: AuthErrorCode, message: string, { cause, reason, serverCode, pending, retryAfterMs }: AuthErrorFacts = {}) {
+  constructor(code: AuthErrorCode, message: string, { cause, ...facts }: AuthErrorFacts = {}) {
     super(message, cause === undefined ? undefined : { cause })
     this.code = code
-    if (reason !== undefined) this.reason = reason
-    if (serverCode !== undefined) this.serverCode = serverCode
-    if (pending !== undefined) this.pending = pending
-    if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs
+    Object.assign(this, facts)
   }
 }

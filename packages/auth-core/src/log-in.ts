@@ -1,6 +1,7 @@
 import { type AppContext, askBackend, askForApp } from './app-context.ts'
 import type { Credentials, ProviderName } from './credentials.ts'
 import { AuthError } from './errors.ts'
+import { given } from './given.ts'
 import type { Challenge, Grant, ProfileAnswer, SessionStore, UserRecordDraft } from './ports.ts'
 import { randomId } from './random-id.ts'
 import { type Session, sessionAfter } from './session.ts'
@@ -19,15 +20,16 @@ function isChallenge(answer: Grant | Challenge): answer is Challenge {
 }
 
 /**
- * Stores what the server granted: the user's record, then the device record that makes it current (the commit point). A crash between the two
- * leaves a record with an epoch the device never reached, which the next start takes back (S6).
+ * Stores what the server granted, in the record the user has or else under `newKey`: the user's record, then the device record that makes it current (the commit point). A crash between the two
+ * leaves a record with an epoch the device never reached, which the next start takes back (S6). Tells the handle of the session it replaced.
  */
 export async function storeLogIn(
   context: AppContext,
   store: SessionStore,
+  newKey: UserKey,
   grant: Grant,
   credentials: Credentials,
-): Promise<{ readonly record: UserRecord; readonly replaced?: Session }> {
+): Promise<{ readonly record: UserRecord; readonly replaced: string | undefined }> {
   const { directory, serverClock, world } = context
   if (grant.serverOffsetMs !== undefined) serverClock.learn(grant.serverOffsetMs)
   const session = sessionAfter(grant, serverClock.nowMs())
@@ -35,14 +37,14 @@ export async function storeLogIn(
   const tags = credentials.provider === 'email-password' ? [idTag, await store.tag('login', normalizedLogin(credentials.email))] : [idTag]
 
   const known = await directory.findByTag(idTag)
-  const key = known?.key ?? (randomId(world.random) as UserKey)
+  const key = known?.key ?? newKey
   const { epoch: deviceEpoch } = await directory.rereadDevice()
   const vaultAfter = (before: VaultContents | undefined): VaultContents => contentsAfter(grant, session, credentials.provider, before)
 
-  let replaced: Session | undefined
+  let replaced: string | undefined
   const again = await directory.updateUser(key, (record) => {
     const before = record.vault.kind === 'open' ? record.vault.contents : undefined
-    replaced = before?.session
+    replaced = record.revokeHandle
     return {
       ...withoutIntent(record),
       epoch: Math.max(deviceEpoch, record.epoch) + 1,
@@ -50,6 +52,7 @@ export async function storeLogIn(
       status: { kind: 'signed-in' },
       tags: [...new Set([...record.tags, ...tags])],
       vault: { kind: 'open', contents: vaultAfter(before) },
+      ...given('revokeHandle', grant.revokeHandle),
     }
   })
   const record =
@@ -62,10 +65,12 @@ export async function storeLogIn(
       tags,
       incarnation: randomId(world.random),
       vault: { kind: 'open', contents: vaultAfter(undefined) },
+      ...given('revokeHandle', grant.revokeHandle),
+      ...given('label', labelOf(grant, credentials)),
     } satisfies UserRecordDraft))
 
   await directory.updateDevice((device) => ({ ...device, epoch: Math.max(device.epoch, record.epoch), currentUser: key }))
-  return { record, ...(replaced ? { replaced } : {}) }
+  return { record, replaced }
 }
 
 function contentsAfter(grant: Grant, session: Session, provider: ProviderName, before: VaultContents | undefined): VaultContents {
@@ -75,13 +80,9 @@ function contentsAfter(grant: Grant, session: Session, provider: ProviderName, b
     identities: grant.identities ?? before?.identities ?? [{ id: grant.userId, provider }],
     profile: grant.profile ?? before?.profile ?? {},
     customData: grant.customData ?? before?.customData ?? {},
-    ...optional('deviceId', grant.deviceId ?? before?.deviceId),
-    ...optional('serverOffsetMs', grant.serverOffsetMs ?? before?.serverOffsetMs),
+    ...given('deviceId', grant.deviceId ?? before?.deviceId),
+    ...given('serverOffsetMs', grant.serverOffsetMs ?? before?.serverOffsetMs),
   }
-}
-
-function optional<Name extends string, Value>(name: Name, value: Value | undefined): { [name in Name]?: Value } {
-  return value === undefined ? {} : ({ [name]: value } as { [name in Name]?: Value })
 }
 
 /** Asks who the user is and stores the answer; a failure is nobody's failure, the profile just stays as it was (S6). */
@@ -99,6 +100,11 @@ export async function storeProfile({ directory, serverClock }: AppContext, key: 
     const contents = { ...record.vault.contents, identities, profile, customData, profileReadAtMs: serverClock.nowMs() }
     return { ...record, vault: { kind: 'open', contents } }
   })
+}
+
+/** What a chooser of accounts may show; a store keeps it only where the app asked for labels. */
+function labelOf(grant: Grant, credentials: Credentials): string | undefined {
+  return credentials.provider === 'email-password' ? credentials.email : grant.profile?.email
 }
 
 /** Two spellings of one e-mail address find the same user. */

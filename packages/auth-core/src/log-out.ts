@@ -1,6 +1,7 @@
 import { type AppContext, askBackend, notSupported } from './app-context.ts'
 import { authErrorOf } from './auth-failure.ts'
 import { AuthError } from './errors.ts'
+import { given } from './given.ts'
 import type { Leave, LeaveReason, LeaveReport, Unsynced, UserData } from './ports.ts'
 import { randomId } from './random-id.ts'
 import type { User } from './user.ts'
@@ -80,7 +81,7 @@ function asRefusal(error: unknown): AuthError | undefined {
   return new AuthError(
     'pending-writes',
     `${count} writes of this user are not uploaded and could not be opened again. Upload them first, or pass \`unsynced: 'discard'\`.`,
-    { cause: error, ...(pending === undefined ? {} : { pending }) },
+    { cause: error, ...given('pending', pending) },
   )
 }
 
@@ -110,7 +111,7 @@ export async function commitLeave(context: AppContext, key: UserKey, to: Pending
   const { directory, world } = context
   const record = await directory.reread(key)
   if (!record) return
-  const revokeHandle = revokeHandleOf(record)
+  const { revokeHandle } = record
   const outboxId = randomId(world.random)
   await directory.updateDevice((device) => {
     const epoch = Math.max(device.epoch, record.epoch) + 1
@@ -147,14 +148,11 @@ export async function finishLeaves({ directory, vault }: AppContext): Promise<vo
 }
 
 function loggedOut(record: UserRecord, epoch: number): UserRecord {
-  const next: UserRecord = { ...withoutIntent(record), epoch, generation: 0, status: { kind: 'logged-out' } }
+  const { revokeHandle: _, ...rest } = withoutIntent(record)
+  const next: UserRecord = { ...rest, epoch, generation: 0, status: { kind: 'logged-out' } }
   if (record.vault.kind !== 'open') return next
-  const { session: _, ...contents } = record.vault.contents
+  const { session: __, ...contents } = record.vault.contents
   return { ...next, vault: { kind: 'open', contents } }
-}
-
-function revokeHandleOf(record: UserRecord): string | undefined {
-  return record.vault.kind === 'open' ? record.vault.contents.session?.revokeHandle : undefined
 }
 
 /** Ends the user's sessions on other devices, which needs a token: before this one is given up. @throws {AuthError} */

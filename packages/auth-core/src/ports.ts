@@ -144,7 +144,7 @@ export interface SessionsBackend {
 
 /** A key per user and device that the server keeps and gives out after an online log-in only. */
 export interface UnlockKeyBackend {
-  get(context: UserContext): Promise<Uint8Array>
+  get(context: UserContext): Promise<Uint8Array<ArrayBuffer>>
   forget(context: UserContext): Promise<void>
 }
 

@@ -62,3 +62,10 @@ async function withHeartbeat<T>({ channel, world }: AppContext, lock: string, ta
     stop()
   }
 }
+
+/** Whether the tab that held `tabLock` can no longer finish what it began. Without locks between tabs: whether it had the time to. */
+export async function isTabGone({ world, tabLock }: AppContext, ownerLock: string, begunAtMs: number): Promise<boolean> {
+  if (ownerLock === tabLock) return false
+  if (!world.locks.acrossTabs) return world.clock.nowMs() - begunAtMs >= SILENT_MS
+  return (await world.locks.holdIfFree(ownerLock, async () => {})).held
+}

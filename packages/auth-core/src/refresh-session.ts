@@ -4,15 +4,12 @@ import { AuthError } from './errors.ts'
 import { BackendFailure, type OverReason } from './outcome.ts'
 import type { UserRecordDraft } from './ports.ts'
 import { randomId } from './random-id.ts'
-import { holdWhileAlive } from './refresh-lock.ts'
+import { holdWhileAlive, isTabGone } from './refresh-lock.ts'
 import { isFit, type Session, sessionAfter } from './session.ts'
 import { type RefreshIntent, type UserKey, type UserRecord, withoutIntent } from './user-record.ts'
 
 /** How often the server may answer `superseded` before this device stops believing that the newer token will still turn up here. */
 const PATIENCE_WITH_SUPERSEDED = 3
-
-/** Without locks between tabs, the owner of an intent counts as gone after this. */
-const SILENT_OWNER_MS = 5_000
 
 export interface RefreshRequest {
   readonly key: UserKey
@@ -37,7 +34,7 @@ export async function refreshSession(context: AppContext, request: RefreshReques
 
     const standing = record?.refreshIntent?.generation === record?.generation ? record?.refreshIntent : undefined
     const intended = await writeIntent(context, request.key)
-    if (standing && context.backend.traits.reuseEndsAllSessions && (await isOwnerGone(context, standing))) {
+    if (standing && context.backend.traits.reuseEndsAllSessions && (await isTabGone(context, standing.ownerLock, standing.writtenAtMs))) {
       return endSession(context, intended, 'unknown')
     }
     return askAndStore(context, intended, standing !== undefined)
@@ -48,6 +45,9 @@ export async function refreshSession(context: AppContext, request: RefreshReques
 export function sessionOf(record: UserRecord | null): Session {
   if (!record) throw new AuthError('user-not-found', 'The user was removed from this device. Log in again.')
   if (record.status.kind === 'over') throw loginRequired(record.status.reason)
+  if (record.status.kind === 'unverified') {
+    throw new AuthError('offline', 'The server has not accepted this log-in yet: there is no token. What is on the device can be used.')
+  }
   if (record.status.kind === 'logged-out') throw new AuthError('not-logged-in', 'The user is logged out. Log in again.')
   switch (record.vault.kind) {
     case 'sealed':
@@ -77,13 +77,6 @@ async function writeIntent({ directory, world, tabLock }: AppContext, key: UserK
   })
   if (!intended) throw new AuthError('user-not-found', 'The user was removed from this device. Log in again.')
   return intended
-}
-
-/** Whether the tab that wrote an intent can no longer bring its answer home. */
-export async function isOwnerGone({ world, tabLock }: AppContext, { ownerLock, writtenAtMs }: RefreshIntent): Promise<boolean> {
-  if (ownerLock === tabLock) return false
-  if (!world.locks.acrossTabs) return world.clock.nowMs() - writtenAtMs >= SILENT_OWNER_MS
-  return (await world.locks.holdIfFree(ownerLock, async () => {})).held
 }
 
 async function askAndStore(context: AppContext, intended: UserRecord, repeated: boolean): Promise<Session> {
@@ -144,5 +137,11 @@ function isSameMoment(a: UserRecord, b: UserRecord): boolean {
 function withSession(record: UserRecord, session: Session, serverOffsetMs: number | undefined): UserRecordDraft | null {
   if (record.vault.kind !== 'open') return null
   const contents = { ...record.vault.contents, session, ...(serverOffsetMs === undefined ? {} : { serverOffsetMs }) }
-  return { ...withoutIntent(record), generation: record.generation + 1, vault: { kind: 'open', contents } }
+  const { revokeHandle = record.revokeHandle } = session
+  return {
+    ...withoutIntent(record),
+    generation: record.generation + 1,
+    vault: { kind: 'open', contents },
+    ...(revokeHandle && { revokeHandle }),
+  }
 }

@@ -1,5 +1,6 @@
 import { type AppContext, askBackend } from './app-context.ts'
 import { BackendFailure } from './outcome.ts'
+import { randomId } from './random-id.ts'
 import { retryDelayMs } from './retry-delay.ts'
 import type { PendingRevocation } from './user-record.ts'
 import type { Undo } from './world/index.ts'
@@ -21,6 +22,15 @@ export class RevocationOutbox {
     this.#stopWatching = context.world.connectivity.watch((online) => {
       if (online) void this.deliver()
     })
+  }
+
+  /** Ends a session that nobody will use. Best effort: storage trouble here must not hide what led here. */
+  async queue(revokeHandle: string | undefined): Promise<void> {
+    if (revokeHandle === undefined) return
+    const { directory, world } = this.#context
+    const entry = { id: randomId(world.random), revokeHandle, queuedAtMs: world.clock.nowMs() }
+    await directory.updateDevice((device) => ({ ...device, outbox: [...device.outbox, entry] })).catch(() => {})
+    void this.deliver()
   }
 
   /** Tries everything that is queued once; never rejects. */

@@ -1,3 +1,4 @@
+import { given } from './given.ts'
 import type { Grant } from './ports.ts'
 
 /**
@@ -54,10 +55,10 @@ export function sessionAfter(grant: Grant, serverNowMs: number, before?: Session
     accessToken: grant.accessToken,
     accessLifeMs: grant.accessLifeMs,
     accessExpiresAtMs: serverNowMs + grant.accessLifeMs,
-    ...(id === undefined ? {} : { id }),
-    ...(refreshToken === undefined ? {} : { refreshToken }),
-    ...(idleEndsAtMs === undefined ? {} : { idleEndsAtMs }),
-    ...(endsAtMs === undefined ? {} : { endsAtMs }),
-    ...(revokeHandle === undefined ? {} : { revokeHandle }),
+    ...given('id', id),
+    ...given('refreshToken', refreshToken),
+    ...given('idleEndsAtMs', idleEndsAtMs),
+    ...given('endsAtMs', endsAtMs),
+    ...given('revokeHandle', revokeHandle),
   }
 }

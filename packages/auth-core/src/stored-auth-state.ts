@@ -1,13 +1,25 @@
-import type { Access, AuthEvent, AuthState, LockReason, UnlockMethod } from './auth-state.ts'
-import { currentUserOf } from './auth-state.ts'
+import {
+  type Access,
+  type AuthEvent,
+  type AuthState,
+  currentUserOf,
+  type LockedState,
+  type LockedUser,
+  type LockReason,
+} from './auth-state.ts'
+import { given } from './given.ts'
 import type { DeviceRecord, UserKey, UserRecord } from './user-record.ts'
 
 /** What the parts that are not stored contribute. */
 export interface StateView<User> {
   readonly userOf: (record: UserRecord) => User
   readonly access: Access
-  readonly lockWhy: LockReason
-  readonly methods: readonly UnlockMethod[]
+  readonly lock: LockFacts
+}
+
+/** Why the current user is locked and what would open it; known to the vault only. */
+export interface LockFacts extends Pick<LockedState, 'methods' | 'retryAtMs' | 'attemptsLeft' | 'offlineEndsAtMs'> {
+  readonly why: LockReason
 }
 
 /** The state that follows from what is stored: every tab that reads the same records is in the same state. */
@@ -22,15 +34,18 @@ export function storedAuthState<User>(
   if (record.vault.kind !== 'open') {
     return {
       kind: 'locked',
-      user: { key: record.key },
-      why: view.lockWhy,
-      methods: view.methods,
-      session: over ? { kind: 'over', reason: over.reason } : { kind: 'kept' },
+      user: lockedUser(record),
+      ...view.lock,
+      session: over ? { kind: 'over', reason: over.reason } : { kind: record.status.kind === 'signed-in' ? 'kept' : 'none' },
     }
   }
   const user = view.userOf(record)
   if (over) return { kind: 'login-required', user, reason: over.reason, canReturn: canReturn(record) }
-  return { kind: 'signed-in', user, access: view.access }
+  return { kind: 'signed-in', user, access: record.status.kind === 'unverified' ? 'unverified' : view.access }
+}
+
+export function lockedUser({ key, label }: UserRecord): LockedUser {
+  return { key, ...given('label', label) }
 }
 
 /** Whether its removal or log-out is decided although the record does not say so yet. */
@@ -70,6 +85,13 @@ export function authEventTo<User>(before: AuthState<User>, now: AuthState<User>)
   }
 }
 
-function isSameLock(a: AuthState & { readonly kind: 'locked' }, b: AuthState & { readonly kind: 'locked' }): boolean {
-  return a.user.key === b.user.key && a.session.kind === b.session.kind && a.methods.join() === b.methods.join()
+function isSameLock(a: LockedState, b: LockedState): boolean {
+  return (
+    a.user.key === b.user.key &&
+    a.why === b.why &&
+    a.session.kind === b.session.kind &&
+    a.retryAtMs === b.retryAtMs &&
+    a.attemptsLeft === b.attemptsLeft &&
+    a.methods.join() === b.methods.join()
+  )
 }

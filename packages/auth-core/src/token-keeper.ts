@@ -1,7 +1,8 @@
 import { Subject } from 'rxjs'
 import { type AppContext, waitFor } from './app-context.ts'
 import { AuthError } from './errors.ts'
-import { isOwnerGone, refreshSession, sessionOf } from './refresh-session.ts'
+import { isTabGone } from './refresh-lock.ts'
+import { refreshSession, sessionOf } from './refresh-session.ts'
 import { RetryMemory } from './retry-delay.ts'
 import { isFit, prefetchAtMs, type Session } from './session.ts'
 import { SingleFlight } from './single-flight.ts'
@@ -68,7 +69,8 @@ export class TokenKeeper {
   async finishAttempt(key: UserKey): Promise<void> {
     const record = await this.#context.directory.current(key)
     if (record?.status.kind !== 'signed-in' || record.vault.kind !== 'open' || !record.refreshIntent) return
-    if (!(await isOwnerGone(this.#context, record.refreshIntent))) return
+    const { ownerLock, writtenAtMs } = record.refreshIntent
+    if (!(await isTabGone(this.#context, ownerLock, writtenAtMs))) return
     await this.#renew(key, undefined, record.vault.contents.session?.accessToken).catch(() => {})
   }
 

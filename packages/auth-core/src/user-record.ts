@@ -33,6 +33,8 @@ export type RecordStatus =
   | { readonly kind: 'signed-in' }
   | { readonly kind: 'logged-out' }
   | { readonly kind: 'over'; readonly reason: OverReason }
+  /** Opened with the person's own secret while the server gave no answer. `ownerLock`: of the tab that still asks. */
+  | { readonly kind: 'unverified'; readonly ownerLock: string }
 
 /** Written before a refresh is sent, so that whoever comes later (this tab after a crash, another tab) repeats the same attempt. */
 export interface RefreshIntent {

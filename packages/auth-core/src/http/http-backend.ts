@@ -1,9 +1,10 @@
 import ky, { HTTPError } from 'ky'
 import type { Credentials } from '../credentials.ts'
+import { given } from '../given.ts'
 import { BackendFailure } from '../outcome.ts'
 import type { ApiKeyInfo, AuthBackend, BackendContext, SessionInfo, UserContext } from '../ports.ts'
 import { type Endpoint, failureOf, type ReadAnswer } from './http-failure.ts'
-import { fields, given, list, parseGrant, parseProfile, text, UnreadableBody } from './wire.ts'
+import { fields, list, parseGrant, parseProfile, text, UnreadableBody } from './wire.ts'
 
 /** No answer of an account endpoint is longer, bytes; a longer one is not read to its end. */
 const MAX_BODY_BYTES = 1024 * 1024
@@ -243,7 +244,7 @@ function wireCredentials(credentials: Credentials): Readonly<Record<string, unkn
   }
 }
 
-function bytesOf(base64url: string): Uint8Array {
+function bytesOf(base64url: string): Uint8Array<ArrayBuffer> {
   try {
     return Uint8Array.from(atob(base64url.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0))
   } catch {

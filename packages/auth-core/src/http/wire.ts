@@ -1,4 +1,5 @@
 import type { ProviderName } from '../credentials.ts'
+import { given } from '../given.ts'
 import type { Grant, ProfileAnswer } from '../ports.ts'
 import type { UserIdentity, UserProfile } from '../user-record.ts'
 
@@ -114,8 +115,4 @@ function maybe<T>(
   read: (wire: Readonly<Record<string, unknown>>, name: string) => T,
 ): T | undefined {
   return wire[name] === undefined || wire[name] === null ? undefined : read(wire, name)
-}
-
-export function given<Name extends string, Value>(name: Name, value: Value | undefined): { [name in Name]?: Value } {
-  return value === undefined ? {} : ({ [name]: value } as { [name in Name]?: Value })
 }
