@@ -10,11 +10,11 @@ const memory = getRxStorageMemory()
 const dexie = getRxStorageDexie()
 const clean = { callsAfter: 0, runsWithWritesAfter: 0, lost: 0, falseConflicts: 0, seeds: [] }
 
-test('G1 G3: 1000 log-outs at random moments leave nothing behind and lose nothing (memory)', { timeout: 300_000 * deep }, async () => {
+test('G1 G3: 1000 log-outs at random moments leave nothing behind and lose nothing (memory)', { timeout: 100_000 * deep }, async () => {
   expect(await manyLogOuts((seed) => guardedLogOut(memory, seed), 1000 * deep, firstSeed)).toMatchObject(clean)
 })
 
-test('G1 G3: 100 log-outs at random moments leave nothing behind and lose nothing (Dexie)', { timeout: 300_000 * deep }, async () => {
+test('G1 G3: 100 log-outs at random moments leave nothing behind and lose nothing (Dexie)', { timeout: 100_000 * deep }, async () => {
   expect(await manyLogOuts((seed) => guardedLogOut(dexie, seed), 100 * deep, firstSeed, 4)).toMatchObject(clean)
 })
 

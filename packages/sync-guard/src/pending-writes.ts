@@ -29,11 +29,13 @@ export class PendingWrites {
   readonly #subscriptions = new Subscription()
   readonly #pending = new Set<string>()
   readonly #rejected = new Set<string>()
-  #dirty = new Set<string>()
+  readonly #dirty = new Set<string>()
   readonly #meta: Promise<ReplicationMeta>
   readonly #setAside: () => Promise<Record<string, RejectedWrite>>
   #scanned = false
   #looking = false
+  #reading = false
+  #turn: Promise<void> = Promise.resolve()
   #countedAtMs = 0
   #closed = false
 
@@ -76,17 +78,14 @@ export class PendingWrites {
   /** The replication of this tab writes through an instance of its own; its acknowledgements are seen there first. */
   followAcknowledgements(changes: Changes<MetaDocument>): Subscription {
     return changes.subscribe(({ events }) => {
-      for (const { documentData } of events) if (this.#knows(documentData.itemId)) this.#mark(documentData.itemId)
+      for (const { documentData } of events) this.#notice(documentData.itemId)
     })
   }
 
-  /** Counts from storage, now. Exact as of its beginning; exact for good if nobody can write. */
+  /** Counts from storage, now. Exact as of its end; exact for good if nobody can write. */
   async recount(range: 'tail' | 'all' = 'tail'): Promise<number> {
     if (!this.#counts) return 0
-    const meta = await this.#meta
-    const found = await meta.scan(range)
-    const behind = await meta.unacknowledged([...this.#pending, ...this.#rejected].filter((id) => !found.has(id)))
-    await this.#replace(new Map([...found, ...behind]))
+    await this.#scan(range)
     return this.#pending.size
   }
 
@@ -100,10 +99,7 @@ export class PendingWrites {
       const meta = await this.#meta
       if (this.#closed) return
       this.#subscriptions.add(this.followAcknowledgements(meta.instance.changeStream()))
-      const found = await meta.scan('tail', initialCheckpoint)
-      const aside = await meta.unacknowledged(Object.keys(await this.#setAside()))
-      this.#scanned = true
-      await this.#replace(new Map([...found, ...aside, ...(await meta.unacknowledged([...this.#pending]))]))
+      await this.#scan('tail', initialCheckpoint)
     } catch {
       // The database was closed meanwhile. The count stays inexact.
     }
@@ -113,12 +109,20 @@ export class PendingWrites {
     const changes = this.#collection.storageInstance.changeStream() as Changes<Doc>
     const watch = changes.subscribe(({ events, context }) => {
       const pulled = context.startsWith(DOWNSTREAM_CONTEXT)
-      for (const { documentId } of events) if (!pulled || this.#knows(documentId)) this.#mark(documentId)
+      for (const { documentId } of events) {
+        if (pulled) this.#notice(documentId)
+        else this.#lookAt(documentId)
+      }
     })
     this.#subscriptions.add(watch)
   }
 
-  #mark(id: string): void {
+  /** Something that matters if the document counts, or if it is just being read and may come to count. */
+  #notice(id: string): void {
+    if (this.#reading || this.#pending.has(id) || this.#rejected.has(id)) this.#lookAt(id)
+  }
+
+  #lookAt(id: string): void {
     this.#dirty.add(id)
     if (this.#looking) return
     this.#looking = true
@@ -127,44 +131,57 @@ export class PendingWrites {
   }
 
   async #look(): Promise<void> {
-    try {
-      while (this.#dirty.size > 0 && !this.#closed) {
-        const ids = [...this.#dirty]
-        this.#dirty.clear()
-        const unacknowledged = await (await this.#meta).unacknowledged(ids)
-        await this.#sort(ids, unacknowledged)
-      }
-      this.#countedAtMs = this.#world.clock.nowMs()
-    } catch {
+    await this.#read(async () => {}).catch(() => {
       this.#scanned = false // the database is closing: what was counted last still shows, but is not exact
-    }
+    })
     this.#looking = false
     if (!this.#closed) this.#changed()
   }
 
-  #knows(id: string): boolean {
-    return this.#pending.has(id) || this.#rejected.has(id)
+  #scan(range: 'tail' | 'all', initialCheckpoint?: unknown): Promise<void> {
+    return this.#read(async (meta) => {
+      const found = await meta.scan(range, initialCheckpoint)
+      const aside = Object.keys(await this.#setAside())
+      const others = new Set([...this.#pending, ...this.#rejected, ...aside].filter((id) => !found.has(id)))
+      const unacknowledged = new Map([...found, ...(await meta.unacknowledged([...others]))])
+      await this.#sort([...others, ...found.keys()], unacknowledged)
+      this.#scanned = true
+    })
   }
 
-  async #replace(unacknowledged: ReadonlyMap<string, DocState>): Promise<void> {
-    this.#pending.clear()
-    this.#rejected.clear()
-    await this.#sort([], unacknowledged)
-    this.#countedAtMs = this.#world.clock.nowMs()
-    if (!this.#closed) this.#changed()
+  /** One reader at a time; whatever changes while it reads is looked at again before it is done. */
+  #read(work: (meta: ReplicationMeta) => Promise<void>): Promise<void> {
+    const reading = this.#turn.then(async () => {
+      this.#reading = true
+      try {
+        const meta = await this.#meta
+        await work(meta)
+        while (this.#dirty.size > 0 && !this.#closed) {
+          const ids = [...this.#dirty]
+          this.#dirty.clear()
+          await this.#sort(ids, await meta.unacknowledged(ids))
+        }
+        this.#countedAtMs = this.#world.clock.nowMs()
+      } finally {
+        this.#reading = false
+      }
+      if (!this.#closed) this.#changed()
+    })
+    this.#turn = reading.catch(() => {})
+    return reading
   }
 
   async #sort(looked: readonly string[], unacknowledged: ReadonlyMap<string, DocState>): Promise<void> {
     const aside = await this.#setAside()
     const { isEqual } = this.#collection.conflictHandler
     for (const id of looked) {
-      this.#pending.delete(id)
-      this.#rejected.delete(id)
-    }
-    for (const [id, state] of unacknowledged) {
+      const state = unacknowledged.get(id)
       const refused = aside[id]
-      const unchanged = refused !== undefined && isEqual(refused.state, state, 'nightlatch-rejected')
-      ;(unchanged ? this.#rejected : this.#pending).add(id)
+      const isRefused = state !== undefined && refused !== undefined && isEqual(refused.state, state, 'nightlatch-rejected')
+      if (isRefused) this.#rejected.add(id)
+      else this.#rejected.delete(id)
+      if (state !== undefined && !isRefused) this.#pending.add(id)
+      else this.#pending.delete(id)
     }
   }
 }

@@ -2,7 +2,7 @@
 export interface SyncPolicy {
   /** How long a halt waits for pushes in flight before it lists them as of unknown outcome. Default 2_000. */
   readonly pushDeadlineMs?: number
-  /** How long a halt waits for other tabs, and for work inside the storage. Default 1_000 and 5_000. */
+  /** How long a halt waits for other tabs (0: there are none), and for work inside the storage. Default 1_000 and 5_000. */
   readonly tabDeadlineMs?: number
   readonly storageDeadlineMs?: number
   /** The first and the longest wait between tries. Default 1_000 and 300_000. */

@@ -401,7 +401,8 @@ class Guard implements SyncGuard {
   }
 
   get #tabDeadlineMs(): number {
-    return this.#policy.tabDeadlineMs + this.#policy.pushDeadlineMs
+    const { tabDeadlineMs, pushDeadlineMs } = this.#policy
+    return tabDeadlineMs === 0 ? 0 : tabDeadlineMs + pushDeadlineMs
   }
 
   #requireSession(): SyncSession {

@@ -50,7 +50,7 @@ export class Tabs {
 
   /** Asks all known tabs and waits until each has answered or the time is up. Resolves with the number of those that did not. */
   async ask(message: TabMessage, deadlineMs: number): Promise<number> {
-    await this.#acquainted
+    if (deadlineMs > 0) await this.#acquainted
     const waitingFor = new Set(this.#peers)
     if (waitingFor.size === 0) {
       this.tell(message)

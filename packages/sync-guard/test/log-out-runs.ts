@@ -130,7 +130,7 @@ export async function guardedLogOut(storage: AnyStorage, seed: number): Promise<
   const databaseName = `run-${process.pid}-${names}`
   const session = (): SyncSession => ({ userId: 'ada', databaseName, getToken: () => Promise.resolve('token') })
   const session$ = new BehaviorSubject<SyncSession | null>(session())
-  const guard = createSyncGuard({ id: databaseName, session$ })
+  const guard = createSyncGuard({ id: databaseName, session$, policy: { tabDeadlineMs: 0 } })
   let owner = 'old'
   let oldCalls = 0
   const open = async () => {
@@ -251,7 +251,12 @@ export interface LogOutTotals {
 }
 
 /** Several at a time: RxDB allows 13 open collections. */
-export async function manyLogOuts(run: (seed: number) => Promise<LogOutResult>, runs: number, firstSeed: number, wide = 8): Promise<LogOutTotals> {
+export async function manyLogOuts(
+  run: (seed: number) => Promise<LogOutResult>,
+  runs: number,
+  firstSeed: number,
+  wide = 8,
+): Promise<LogOutTotals> {
   const results: { readonly seed: number; readonly result: LogOutResult }[] = []
   let next = firstSeed
   const worker = async () => {
@@ -272,7 +277,9 @@ export async function manyLogOuts(run: (seed: number) => Promise<LogOutResult>, 
     falseConflicts: total((result) => result.falseConflicts),
     medianMs: times[Math.floor(times.length / 2)] ?? 0,
     p95Ms: times[Math.floor(times.length * 0.95)] ?? 0,
-    seeds: results.filter(({ result }) => result.callsAfter + result.writesAfter + result.lost + result.falseConflicts > 0).map(({ seed }) => seed),
+    seeds: results
+      .filter(({ result }) => result.callsAfter + result.writesAfter + result.lost + result.falseConflicts > 0)
+      .map(({ seed }) => seed),
   }
 }
 
