@@ -1,6 +1,6 @@
 export type { SyncSession } from '@nightlatch/auth-core'
 export * from '@nightlatch/auth-core'
-export { type RxdbSessionStoreOptions, rxdbSessionStore } from '@nightlatch/session-cache'
+export * from '@nightlatch/session-cache'
 export * from '@nightlatch/sync-guard'
 export type { CollectionSpec, CollectionSpecs, DatabaseOf, DocumentOf, SyncScopes } from './collections.ts'
 export { type Nightlatch, type OpenAppOptions, openApp } from './open-app.ts'

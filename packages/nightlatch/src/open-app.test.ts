@@ -1,9 +1,10 @@
 import 'fake-indexeddb/auto'
+import { realWorld } from '@nightlatch/auth-core/world'
 import { startTestServer, type TestServer } from '@nightlatch/server/testing'
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
 import { filter, firstValueFrom } from 'rxjs'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { Credentials, openApp } from './index.ts'
+import { Credentials, type KdfSettings, openApp } from './index.ts'
 
 const noteSchema = {
   version: 0,
@@ -12,6 +13,9 @@ const noteSchema = {
   properties: { id: { type: 'string', maxLength: 40 }, text: { type: 'string' } },
   required: ['id', 'text'],
 } as const
+
+/** What the tests do not measure: the cost of guessing secrets, at the least that is allowed. */
+const floor: KdfSettings = { name: 'argon2id', memoryKiB: 19_456, passes: 2 }
 
 let server: TestServer
 const apps: { close(): Promise<void> }[] = []
@@ -25,10 +29,12 @@ afterEach(async () => {
   for (const app of apps.splice(0)) await app.close()
 })
 
-async function open(id = 'notes', reach = (url: string) => url) {
+async function open(id = 'notes', options: Partial<Parameters<typeof openApp>[0]> = {}) {
   const app = await openApp({
+    kdf: floor,
+    ...options,
     id,
-    server: reach(server.url),
+    server: server.url,
     storage: getRxStorageDexie(),
     collections: { notes: { schema: noteSchema, sync: true } },
   })
@@ -122,5 +128,74 @@ describe('openApp on the real server', () => {
     expect(second.name).not.toBe(first.name)
     expect(first.closed).toBe(true)
     expect(await second.notes.find().exec()).toEqual([])
+  })
+})
+
+describe('without the server', () => {
+  const unreachable: typeof fetch = () => Promise.reject(new TypeError('fetch failed'))
+  const worldWithout = () => ({ ...realWorld(), fetch: unreachable })
+
+  test('a person who has logged in here once gets in with their own password, writes, and is verified when the server is back', async () => {
+    const first = await open('offline')
+    const credentials = await newAccount(first)
+    await first.logIn(credentials)
+    const db = await first.openDatabase()
+    await db.notes.insert({ id: 'n1', text: 'before' })
+    await allSent(first)
+    await first.logOut()
+    await first.close()
+    let isBack = false
+    const world = { ...realWorld(), fetch: ((input, init) => (isBack ? fetch(input, init) : unreachable(input, init))) as typeof fetch }
+
+    const app = await open('offline', { world })
+    expect(app.authState.kind).toBe('signed-out')
+    const user = await app.logIn(credentials)
+
+    expect(app.authState).toMatchObject({ kind: 'signed-in', access: 'unverified' })
+    expect(user.profile.email).toMatch(/@example.org$/)
+    const again = await app.openDatabase()
+    expect((await again.notes.findOne('n1').exec())?.text).toBe('before')
+    await again.notes.insert({ id: 'n2', text: 'written offline' })
+
+    isBack = true
+    await firstValueFrom(app.authState$.pipe(filter((state) => state.kind === 'signed-in' && state.access === 'fresh')))
+    await allSent(app)
+  })
+
+  test('the wrong password and an unknown person are the same refusal', async () => {
+    const first = await open('refusal')
+    await first.logIn(await newAccount(first))
+    await first.logOut()
+    await first.close()
+    const app = await open('refusal', { world: worldWithout() })
+
+    const wrong = app.logIn(Credentials.emailPassword(`ann${account}@example.org`, 'not the password'))
+    await expect(wrong).rejects.toMatchObject({ code: 'offline-login-failed' })
+    const unknown = app.logIn(Credentials.emailPassword('nobody@example.org', 'not the password'))
+    await expect(unknown).rejects.toMatchObject({ code: 'offline-login-failed' })
+    expect(app.authState.kind).toBe('signed-out')
+  })
+
+  test('on a device nobody has used the first log-in needs the network', async () => {
+    const app = await open('fresh', { world: worldWithout() })
+
+    const first = app.logIn(Credentials.emailPassword('ann@example.org', 'correct horse battery'))
+    await expect(first).rejects.toMatchObject({ code: 'first-login-needs-network' })
+  })
+
+  test('`stay: "unlock"`: a restart is locked until the password opens it, without a network', async () => {
+    const first = await open('kiosk', { stay: 'unlock' })
+    const credentials = await newAccount(first)
+    await first.logIn(credentials)
+    await first.close()
+
+    const app = await open('kiosk', { stay: 'unlock', world: worldWithout() })
+    expect(app.authState).toMatchObject({ kind: 'locked', why: 'start', methods: ['password'], session: { kind: 'kept' } })
+    await expect(app.unlock('password', 'wrong one')).rejects.toMatchObject({ code: 'unlock-failed', reason: 'wrong-secret' })
+    await app.unlock('password', 'correct horse battery')
+
+    expect(app.authState).toMatchObject({ kind: 'signed-in', access: 'fresh' })
+    await app.lock()
+    expect(app.authState).toMatchObject({ kind: 'locked', why: 'explicit' })
   })
 })

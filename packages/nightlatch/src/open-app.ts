@@ -10,7 +10,8 @@ import type { Observable } from 'rxjs'
 import type { CollectionSpec, CollectionSpecs, DatabaseOf } from './collections.ts'
 
 export interface OpenAppOptions<Specs extends CollectionSpecs>
-  extends Pick<AppOptions, 'onLoginRequired' | 'fallback' | 'fetchOrigins' | 'requestTimeoutMs'> {
+  extends Pick<AppOptions, 'onLoginRequired' | 'onSessionOver' | 'fallback' | 'fetchOrigins' | 'requestTimeoutMs' | 'offlineAfterMs'>,
+    Pick<RxdbSessionStoreOptions, 'keys' | 'stay' | 'kdf' | 'labels' | 'whenEvicted'> {
   /** Names the app on this device. */
   readonly id: string
   /** Address of a `@nightlatch/server`. Data on the device is bound to its origin. */
@@ -20,9 +21,10 @@ export interface OpenAppOptions<Specs extends CollectionSpecs>
   /** Where users and their data are kept. Default: Dexie, which browsers have. */
   // biome-ignore lint/suspicious/noExplicitAny: any storage will do, whatever its internals are.
   readonly storage?: RxStorage<any, any>
-  /** What holds the keys. Default: the browser. */
-  readonly keys?: RxdbSessionStoreOptions['keys']
-  readonly policy?: SyncPolicy
+  /** How long users can be opened without the server, and what wrong secrets cost. Default `standard`. */
+  readonly offlinePolicy?: RxdbSessionStoreOptions['policy']
+  /** How patient sync is. */
+  readonly syncPolicy?: SyncPolicy
   readonly world?: World
 }
 
@@ -46,10 +48,19 @@ export interface Nightlatch<Specs extends CollectionSpecs> extends App {
  * @throws {TypeError} if `server` is not an http(s) address
  */
 export async function openApp<const Specs extends CollectionSpecs>(options: OpenAppOptions<Specs>): Promise<Nightlatch<Specs>> {
-  const { id, server, collections, storage = getRxStorageDexie(), keys, policy, world = realWorld(), ...rest } = options
-  const store = rxdbSessionStore({ storage, ...(keys && { keys }) })
-  const app = createApp({ ...rest, id, backend: httpBackend(server), store, world })
-  const sync = createSyncGuard({ id, session$: app.syncSession$, world, ...(policy && { policy }) })
+  const { id, server, collections, storage = getRxStorageDexie(), offlinePolicy, syncPolicy, world = realWorld(), ...rest } = options
+  const { keys, stay, kdf, labels, whenEvicted, ...appOptions } = rest
+  const store = rxdbSessionStore({
+    storage,
+    ...(keys && { keys }),
+    ...(stay && { stay }),
+    ...(kdf && { kdf }),
+    ...(labels && { labels }),
+    ...(whenEvicted && { whenEvicted }),
+    ...(offlinePolicy && { policy: offlinePolicy }),
+  })
+  const app = createApp({ ...appOptions, id, backend: httpBackend(server), store, vault: store.vault, world })
+  const sync = createSyncGuard({ id, session$: app.syncSession$, world, ...(syncPolicy && { policy: syncPolicy }) })
   app.beforeLeave((leave) => endSync(sync, leave, world))
   const creators = Object.fromEntries(Object.entries(collections).map(([name, { sync: _, ...creator }]) => [name, { ...creator }]))
   const replicated = new WeakSet<object>()

@@ -82,6 +82,7 @@ function countOf(value: unknown): number {
 function statusOf(value: unknown): RecordStatus {
   if (!isPlainObject(value)) return { kind: 'logged-out' }
   if (value.kind === 'signed-in') return { kind: 'signed-in' }
+  if (value.kind === 'unverified' && typeof value.ownerLock === 'string') return { kind: 'unverified', ownerLock: value.ownerLock }
   if (value.kind === 'over' && typeof value.reason === 'string') return { kind: 'over', reason: overReasonOf(value.reason) }
   return { kind: 'logged-out' }
 }
