@@ -21,6 +21,7 @@ export type ProviderName = Credentials['provider']
 export const Credentials = {
   /** @param options.reuse Whether a live anonymous session of this device is used again. Default true. */
   anonymous({ reuse = true }: { readonly reuse?: boolean } = {}): Credentials {
+    if (typeof reuse !== 'boolean') throw wrong('reuse', 'must be true or false')
     return { provider: 'anonymous', reuse }
   },
 
@@ -67,13 +68,15 @@ export const Credentials = {
 
 function text(value: unknown, field: string): string {
   if (typeof value !== 'string') throw wrong(field, 'must be a string')
-  if (value === '') throw wrong(field, 'must not be empty')
+  if (value.trim() === '') throw wrong(field, 'must not be empty')
   return value
 }
 
 function jwt(value: unknown, field: string): string {
   const token = text(value, field)
-  if (token.split('.').length !== 3) throw wrong(field, 'is not a JSON Web Token: it has an invalid number of segments (three are needed)')
+  if (!/^[^.]+\.[^.]+\.[^.]+$/.test(token)) {
+    throw wrong(field, 'is not a JSON Web Token: it has an invalid number of segments (three are needed)')
+  }
   return token
 }
 

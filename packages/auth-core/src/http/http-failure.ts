@@ -10,22 +10,22 @@ export interface ReadAnswer {
   readonly body: unknown
 }
 
-const TYPED_ENDS: Readonly<Record<string, OverReason>> = {
-  expired: 'expired',
-  revoked: 'revoked',
-  reuse: 'reuse',
-  user_disabled: 'disabled',
-  user_deleted: 'deleted',
-  password_changed: 'credential-changed',
-  device_wiped: 'device-wiped',
-}
+const TYPED_ENDS: ReadonlyMap<string | undefined, OverReason> = new Map([
+  ['expired', 'expired'],
+  ['revoked', 'revoked'],
+  ['reuse', 'reuse'],
+  ['user_disabled', 'disabled'],
+  ['user_deleted', 'deleted'],
+  ['password_changed', 'credential-changed'],
+  ['device_wiped', 'device-wiped'],
+])
 
-const REFUSALS: Readonly<Record<string, string>> = {
-  invalid_credentials: 'invalid-credentials',
-  email_taken: 'account-exists',
-  weak_password: 'weak-password',
-  identity_taken: 'identity-taken',
-}
+const REFUSALS: ReadonlyMap<string, string> = new Map([
+  ['invalid_credentials', 'invalid-credentials'],
+  ['email_taken', 'account-exists'],
+  ['weak_password', 'weak-password'],
+  ['identity_taken', 'identity-taken'],
+])
 
 /**
  * What an answer that is not a success means. Only a JSON body from the token endpoint with a typed end or OAuth's `invalid_grant` says `over`,
@@ -44,7 +44,7 @@ export function sortAnswer({ status, headers, body }: ReadAnswer, endpoint: Endp
   if (code === undefined)
     return { kind: 'misconfigured', message: `the server answered ${status} without a code; is this a Nightlatch server?` }
   const message = stringField(body, 'error')
-  return { kind: 'refused', code: REFUSALS[code] ?? code, ...(message === undefined ? {} : { message }) }
+  return { kind: 'refused', code: REFUSALS.get(code) ?? code, ...(message === undefined ? {} : { message }) }
 }
 
 export function failureOf(answer: ReadAnswer, endpoint: Endpoint, nowMs: number): BackendFailure {
@@ -52,7 +52,7 @@ export function failureOf(answer: ReadAnswer, endpoint: Endpoint, nowMs: number)
 }
 
 function overReason(body: unknown): OverReason | undefined {
-  const end = TYPED_ENDS[stringField(body, 'code') ?? '']
+  const end = TYPED_ENDS.get(stringField(body, 'code'))
   if (end) return end
   return stringField(body, 'error') === 'invalid_grant' ? 'unknown' : undefined
 }

@@ -66,16 +66,16 @@ function parseIdentity(body: unknown): UserIdentity {
   return { id: text(wire, 'id'), provider: provider as ProviderName }
 }
 
-const PROFILE_NAMES: Readonly<Record<string, string>> = {
-  picture_url: 'pictureUrl',
-  first_name: 'firstName',
-  last_name: 'lastName',
-  min_age: 'minAge',
-  max_age: 'maxAge',
-}
+const PROFILE_NAMES: ReadonlyMap<string, string> = new Map([
+  ['picture_url', 'pictureUrl'],
+  ['first_name', 'firstName'],
+  ['last_name', 'lastName'],
+  ['min_age', 'minAge'],
+  ['max_age', 'maxAge'],
+])
 
 function parseProfileFields(wire: Readonly<Record<string, unknown>>): UserProfile {
-  return Object.fromEntries(Object.entries(wire).map(([name, value]) => [PROFILE_NAMES[name] ?? name, value]))
+  return Object.fromEntries(Object.entries(wire).map(([name, value]) => [PROFILE_NAMES.get(name) ?? name, value]))
 }
 
 /** A body of JSON fields, without the one name that could reach a prototype. */
