@@ -62,7 +62,7 @@ export async function openApp<const Specs extends CollectionSpecs>(options: Open
   const app = createApp({ ...appOptions, id, backend: httpBackend(server), store, vault: store.vault, world })
   const sync = createSyncGuard({ id, session$: app.syncSession$, world, ...(syncPolicy && { policy: syncPolicy }) })
   app.beforeLeave((leave) => endSync(sync, leave, world))
-  const creators = Object.fromEntries(Object.entries(collections).map(([name, { sync: _, ...creator }]) => [name, { ...creator }]))
+  const creators = Object.fromEntries(Object.entries(collections).map(([name, spec]) => [name, creatorOf(spec)]))
   const replicated = new WeakSet<object>()
   const closeApp = app.close.bind(app)
 
@@ -91,6 +91,11 @@ export async function openApp<const Specs extends CollectionSpecs>(options: Open
   }
   await app.ready
   return Object.defineProperties(app, Object.getOwnPropertyDescriptors(additions)) as unknown as Nightlatch<Specs>
+}
+
+function creatorOf(spec: CollectionSpec) {
+  const { sync: _, ...creator } = spec
+  return creator
 }
 
 function replicate(
