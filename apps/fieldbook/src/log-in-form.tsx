@@ -3,6 +3,7 @@ import { useId, useState } from 'react'
 import { announce } from './announcements.ts'
 import { AuthError, Credentials, nameOf, useFieldbook } from './session.ts'
 import { failureText } from './status-text.ts'
+import { typedText } from './typed-text.ts'
 
 type Way = 'log-in' | 'register'
 
@@ -36,8 +37,8 @@ export function LogInForm({ again }: LogInFormProps) {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const form = new FormData(event.currentTarget)
-    const email = String(form.get('email')).trim()
-    const password = String(form.get('password'))
+    const email = typedText(form, 'email').trim()
+    const password = typedText(form, 'password')
     void enter(Credentials.emailPassword(email, password), way === 'register' ? { email, password } : undefined)
   }
 

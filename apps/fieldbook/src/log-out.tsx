@@ -98,8 +98,8 @@ function LogOutDialog({ guest, pending, leaving, problem, onLeave, onClose }: Lo
             </button>
           </>
         ) : (
-          <button type="button" className="choice danger" disabled={busy} onClick={() => onLeave('discard')}>
-            <strong>Log out</strong>
+          <button type="button" className="choice" disabled={busy} onClick={() => onLeave('upload')}>
+            <strong>{busy ? 'One moment…' : 'Log out'}</strong>
             <span>Everything you wrote has been sent.</span>
           </button>
         )}

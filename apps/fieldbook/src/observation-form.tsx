@@ -6,6 +6,7 @@ import { readDraft } from './observation-draft.ts'
 import { ISLANDS, SPECIES } from './schemas.ts'
 import { SpeciesName } from './species-name.tsx'
 import { toLocalInput } from './time-text.ts'
+import { typedText } from './typed-text.ts'
 
 interface ObservationFormProps {
   readonly start?: ObservationDraft
@@ -23,7 +24,7 @@ export function ObservationForm({ start, save, saveLabel, onCancel }: Observatio
   const submit = async () => {
     if (!form.current) return
     const fields = new FormData(form.current)
-    const typed = (field: DraftField) => String(fields.get(field) ?? '')
+    const typed = (field: DraftField) => typedText(fields, field)
     const read = readDraft(
       {
         species: typed('species'),

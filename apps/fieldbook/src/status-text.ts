@@ -57,19 +57,17 @@ const OVER_REASONS: Readonly<Record<string, string>> = {
 
 /** What to tell a person whose log-in or registration failed. */
 export function failureText(code: AuthErrorCode, message: string): string {
-  switch (code) {
-    case 'invalid-credentials':
-    case 'offline-login-failed':
-      return 'E-mail address and password do not fit together.'
-    case 'account-exists':
-      return 'There is an account with this e-mail address. Log in instead.'
-    case 'offline':
-    case 'server-busy':
-    case 'first-login-needs-network':
-      return 'The server cannot be reached. The first log-in on a device needs the link.'
-    default:
-      return message
-  }
+  return FAILURES[code] ?? message
+}
+
+const NO_LINK = 'The server cannot be reached. The first log-in on a device needs the link.'
+const FAILURES: Partial<Record<AuthErrorCode, string>> = {
+  'invalid-credentials': 'E-mail address and password do not fit together.',
+  'offline-login-failed': 'E-mail address and password do not fit together.',
+  'account-exists': 'There is an account with this e-mail address. Log in instead.',
+  'first-login-needs-network': NO_LINK,
+  offline: NO_LINK,
+  'server-busy': NO_LINK,
 }
 
 /** `1 observation`, `3 observations`. */

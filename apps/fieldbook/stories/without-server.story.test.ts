@@ -28,6 +28,7 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
     await register(page, anna)
     await writeDown(page, 'Before the storm')
     await waitForPending(page, 0)
+    await waitForStatus(page, 'Online')
     await installed(page)
 
     await server.stop(signal)
