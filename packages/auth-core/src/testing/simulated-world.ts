@@ -52,9 +52,7 @@ export class SimulatedDevice {
     const untilMs = this.trueMs + ms + 1000 * (seconds + 60 * (minutes + 60 * (hours + 24 * days)))
     await settle()
     for (let next = this.#nextDue(untilMs); next; next = this.#nextDue(untilMs)) {
-      this.trueMs = Math.max(this.trueMs, next.dueMs)
-      this.#timers.splice(this.#timers.indexOf(next), 1)
-      next.callback()
+      this.#fire(next)
       await settle()
     }
     this.trueMs = untilMs
@@ -70,15 +68,22 @@ export class SimulatedDevice {
     void outcome.then(() => {
       done = true
     })
-    for (let steps = 0; steps < 60_000; steps += 1) {
-      await settle()
-      if (done) break
-      await this.pass({ ms: 10 })
-    }
-    if (!done) throw new Error('The promise did not settle within ten virtual minutes.')
+    if (!(await this.until(() => done))) throw new Error('The promise did not settle within ten virtual minutes.')
     const settled = await outcome
     if ('error' in settled) throw settled.error
     return settled.value
+  }
+
+  /** Passes time, timer by timer, until `condition` holds. @returns whether it did within `withinMs` */
+  async until(condition: () => boolean, withinMs = 600_000): Promise<boolean> {
+    const limitMs = this.trueMs + withinMs
+    for (;;) {
+      await settle()
+      if (condition()) return true
+      const next = this.#nextDue(limitMs)
+      if (!next) return false
+      this.#fire(next)
+    }
   }
 
   /** The whole device sleeps: the wall clock goes on, nothing else does. */
@@ -150,6 +155,17 @@ export class SimulatedDevice {
       },
       close: () => peers.delete(channel),
     }
+  }
+
+  /** Whatever waits for time to pass in this tab waits that much longer. */
+  postpone(tab: SimulatedTab, ms: number): void {
+    for (const timer of this.#timers) if (timer.tab === tab) timer.dueMs += ms
+  }
+
+  #fire(timer: SimulatedTimer): void {
+    this.trueMs = Math.max(this.trueMs, timer.dueMs)
+    this.#timers.splice(this.#timers.indexOf(timer), 1)
+    timer.callback()
   }
 
   #nextDue(untilMs: number): SimulatedTimer | undefined {
