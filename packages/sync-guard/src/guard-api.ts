@@ -2,6 +2,7 @@ import type { World } from '@nightlatch/auth-core/world'
 import type { RxDatabase } from 'rxdb/plugins/core'
 import type { RxReplicationState } from 'rxdb/plugins/replication'
 import type { Observable } from 'rxjs'
+import type { AttachFactory, AttachOptions } from './attach.ts'
 import type { SyncPolicy } from './policy.ts'
 import type { ReplicateOptions } from './replication-options.ts'
 import type { SyncEvent } from './sync-events.ts'
@@ -22,6 +23,8 @@ export interface SyncGuardOptions {
 export interface SyncGuard {
   /** Replicates a collection for the current user, whenever its session allows. Stops for good when that user leaves or `dispose` is called. */
   replicate<Doc, Checkpoint = unknown>(options: ReplicateOptions<Doc, Checkpoint>): GuardedReplication
+  /** The same for the replication of a plugin, such as RxDB's for CouchDB, GraphQL or Supabase. */
+  attach(factory: AttachFactory, options?: AttachOptions): GuardedReplication
   /** Opens the current user's own database, or gives the open one. Closed when the user leaves. */
   openDatabase<Collections>(options: OpenDatabaseOptions): Promise<RxDatabase<Collections>>
   /** Counts from storage what the server has not acknowledged. */

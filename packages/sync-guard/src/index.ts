@@ -1,3 +1,4 @@
+export type { AttachFactory, AttachOptions, AttachParts } from './attach.ts'
 export type * from './guard-api.ts'
 export type { SendContext } from './lane.ts'
 export type { SyncPolicy } from './policy.ts'

@@ -1,7 +1,8 @@
 import type { World } from '@nightlatch/auth-core/world'
 import { getPrimaryFieldOfPrimaryKey } from 'rxdb/plugins/core'
-import { type RxReplicationState, replicateRxCollection } from 'rxdb/plugins/replication'
+import type { RxReplicationState } from 'rxdb/plugins/replication'
 import { filter, firstValueFrom } from 'rxjs'
+import { attachParts } from './attach.ts'
 import { discardWrites } from './discard-writes.ts'
 import { Gate } from './gate.ts'
 import type { GuardStore } from './guard-store.ts'
@@ -14,8 +15,10 @@ import { PendingWrites } from './pending-writes.ts'
 import type { SyncPolicy } from './policy.ts'
 import { RejectedWrites } from './rejected-writes.ts'
 import { type Doc, ReplicationMeta } from './replication-meta.ts'
-import type { ReplicateOptions } from './replication-options.ts'
+import type { GuardedStream } from './replication-options.ts'
+import type { ReplicationPlan } from './replication-plan.ts'
 import { SentNotes } from './sent-notes.ts'
+import type { SyncError } from './sync-error.ts'
 import type { TellEvent } from './sync-events.ts'
 import type { Direction } from './sync-failure.ts'
 import type { SyncSession } from './sync-session.ts'
@@ -43,13 +46,13 @@ interface Run extends Haltable {
   readonly tokens: TokenSource
   readonly lanes: readonly Lane[]
   readonly pacers: readonly Pacer[]
-  readonly notes: SentNotes | undefined
+  readonly notes: SentNotes
   readonly stop: () => void
 }
 
 /** One guarded replication: what the app asked for, and RxDB's replication state while one runs. Made anew for every run, never paused. */
 export class Replication {
-  readonly options: ReplicateOptions<Doc, unknown>
+  readonly plan: ReplicationPlan
   readonly pending: PendingWrites
   readonly rejected: Promise<RejectedWrites>
   readonly #deps: ReplicationDeps
@@ -59,9 +62,9 @@ export class Replication {
   #syncedAtMs: number | undefined
   #firstSyncDone = false
 
-  constructor(options: ReplicateOptions<Doc, unknown>, deps: ReplicationDeps) {
-    const { collection, replicationIdentifier } = options
-    this.options = options
+  constructor(plan: ReplicationPlan, deps: ReplicationDeps) {
+    const { collection, replicationIdentifier, initialPushCheckpoint, pushes } = plan
+    this.plan = plan
     this.#deps = deps
     this.#meta = ReplicationMeta.open(collection, replicationIdentifier)
     this.rejected = Promise.all([this.#meta, deps.store]).then(
@@ -70,9 +73,9 @@ export class Replication {
     this.pending = new PendingWrites({
       collection,
       meta: this.#meta,
-      setAside: async () => (options.push ? (await this.rejected).list() : {}),
-      ...(options.push?.initialCheckpoint !== undefined && { initialCheckpoint: options.push.initialCheckpoint }),
-      counts: options.push !== undefined,
+      setAside: async () => (await this.rejected).list(),
+      ...(initialPushCheckpoint !== undefined && { initialCheckpoint: initialPushCheckpoint }),
+      counts: pushes,
       world: deps.world,
       changed: deps.changed,
     })
@@ -80,7 +83,7 @@ export class Replication {
   }
 
   get name(): string {
-    return this.options.collection.name
+    return this.plan.collection.name
   }
 
   get running(): (Haltable & { readonly gate: Gate }) | undefined {
@@ -106,94 +109,66 @@ export class Replication {
   }
 
   async start(context: RunContext): Promise<void> {
-    const { options, name } = this
-    const { store, changed, world, policy, tell } = this.#deps
+    const { plan, name } = this
+    const { store, changed, world, policy, tell, origin } = this.#deps
     const nonce = () => Array.from(world.random.bytes(12), (byte) => byte.toString(16).padStart(2, '0')).join('')
-    const notes = options.push && (await SentNotes.load(await store, options.replicationIdentifier, nonce))
+    const notes = await SentNotes.load(await store, plan.replicationIdentifier, nonce)
     const rejected = await this.rejected
     if (!context.gate.open) return
 
     const gate = new Gate(context.gate)
-    const { pull, push, collection } = options
-    const pacers = { pull: this.#pacer(), push: this.#pacer(), stream: this.#pacer(), connection: this.#pacer() }
-    let state: RxReplicationState<Doc, unknown> | undefined
-    const lane = (direction: Direction, pacer: Pacer, origin = this.#deps.origin) =>
-      new Lane({
-        session: context.session,
-        tokens: context.tokens,
+    const pacers: Pacer[] = []
+    const lane = (direction: Direction, its: Origin = origin) => {
+      const pacer = this.#pacer()
+      pacers.push(pacer)
+      const emitError = (error: SyncError) => state.subjects.error.next(error as never)
+      const { session, tokens } = context
+      return new Lane({
+        session,
+        tokens,
         gate,
         direction,
         collection: name,
-        origin,
+        origin: its,
         pacer,
-        sort: options.sortFailure,
+        sort: plan.sortFailure,
         tell,
-        emitError: (error) => state?.subjects.error.next(error as never),
+        emitError,
         changed,
       })
-    const pullLane = pull && lane('pull', pacers.pull)
-    const pushLane = push && lane('push', pacers.push)
-    const streamLane = pull?.stream && lane('pull', pacers.stream, { pacer: pacers.connection, acceptedToken: undefined })
-    let stopped = () => {}
-    const whenStopped = new Promise<void>((resolve) => {
-      stopped = resolve
-    })
+    }
+    const stream$ = plan.stream && this.#stream(plan.stream, lane('pull', { pacer: this.#pacer(), acceptedToken: undefined }), gate)
+    const state = plan.create(attachParts({ ...context, gate, origin: origin.pacer, world, policy }), stream$)
+    const stopped = firstValueFrom(state.canceled$.pipe(filter(Boolean)), { defaultValue: true }).then(() => {})
 
-    state = replicateRxCollection<Doc, unknown>({
-      replicationIdentifier: options.replicationIdentifier,
-      collection,
-      deletedField: options.deletedField ?? '_deleted',
-      live: true,
-      autoStart: false,
-      waitForLeadership: false,
-      toggleOnDocumentVisible: false,
-      ...(pull &&
-        pullLane && {
-          pull: {
-            ...withoutUndefined({ batchSize: pull.batchSize, modifier: pull.modifier, initialCheckpoint: pull.initialCheckpoint }),
-            handler: guardedPull({ lane: pullLane, handler: pull.handler, onCaughtUp: () => void this.#caughtUp(state) }),
-            ...(pull.stream &&
-              streamLane && {
-                stream$: guardedStream({
-                  connect: pull.stream,
-                  lane: streamLane,
-                  origin: this.#deps.origin.pacer,
-                  closing: gate.closing,
-                  clock: world.clock,
-                }),
-              }),
-          },
-        }),
-      ...(push &&
-        pushLane &&
-        notes && {
-          push: {
-            ...withoutUndefined({ batchSize: push.batchSize, modifier: push.modifier, initialCheckpoint: push.initialCheckpoint }),
-            handler: guardedPush({
-              lane: pushLane,
-              handler: push.handler,
-              notes,
-              rejected,
-              nowMs: () => world.clock.nowMs(),
-              primaryPath: getPrimaryFieldOfPrimaryKey(collection.schema.jsonSchema.primaryKey),
-              collection: name,
-              maxBytes: policy.pushBytes,
-              isEqual: (a, b) => collection.conflictHandler.isEqual(a, b, 'nightlatch-repeated-push'),
-              stopped: whenStopped,
-              tell,
-            }),
-          },
-        }),
-    })
-    void firstValueFrom(state.canceled$.pipe(filter(Boolean))).then(stopped, stopped)
-    this.#begin(state, {
-      gate,
-      tokens: context.tokens,
-      lanes: [pullLane, pushLane].filter((one) => one !== undefined),
-      push: pushLane,
-      pacers: Object.values(pacers),
-      notes,
-    })
+    const pullHandler = plan.pullHandler(state)
+    const pushHandler = plan.pushHandler(state)
+    const pullLane = pullHandler && lane('pull')
+    const pushLane = pushHandler && lane('push')
+    if (state.pull && pullLane) {
+      state.pull.handler = guardedPull({ lane: pullLane, handler: pullHandler, onCaughtUp: () => void this.#caughtUp(state) })
+    }
+    if (state.push && pushLane) {
+      state.push.handler = guardedPush({
+        lane: pushLane,
+        handler: pushHandler,
+        notes,
+        rejected,
+        nowMs: () => world.clock.nowMs(),
+        primaryPath: getPrimaryFieldOfPrimaryKey(plan.collection.schema.jsonSchema.primaryKey),
+        collection: name,
+        maxBytes: policy.pushBytes,
+        isEqual: (a, b) => plan.collection.conflictHandler.isEqual(a, b, 'nightlatch-repeated-push'),
+        stopped,
+        tell,
+      })
+    }
+    const lanes = [pullLane, pushLane].filter((one) => one !== undefined)
+    this.#begin(state, { gate, tokens: context.tokens, lanes, push: pushLane, pacers, notes })
+  }
+
+  #stream(connect: GuardedStream<Doc, unknown>, lane: Lane, gate: Gate) {
+    return guardedStream({ connect, lane, origin: this.#deps.origin.pacer, closing: gate.closing, clock: this.#deps.world.clock })
   }
 
   /** After halting: forgets RxDB's state. Answers how many pushes nobody knows the outcome of. */
@@ -202,7 +177,7 @@ export class Replication {
     this.#run = undefined
     run?.stop()
     this.#deps.changed()
-    return run?.notes?.unknown ?? 0
+    return run?.notes.unknown ?? 0
   }
 
   hurry(): void {
@@ -215,9 +190,9 @@ export class Replication {
 
   /** Puts every document that is pending or refused back to what the server has. Only while nothing runs. */
   async discard(): Promise<void> {
-    if (!this.options.push) return
+    if (!this.plan.pushes) return
     const ids = this.pending.unacknowledgedIds
-    await discardWrites(this.options.collection, await this.#meta, ids)
+    await discardWrites(this.plan.collection, await this.#meta, ids)
     await (await this.rejected).forget(ids)
     await this.pending.recount()
   }
@@ -274,7 +249,7 @@ export class Replication {
 
   async #remember(): Promise<void> {
     const store = await this.#deps.store
-    this.#firstSyncDone = (await store.read<boolean>(this.#firstSyncName)) === true || this.options.pull === undefined
+    this.#firstSyncDone = (await store.read<boolean>(this.#firstSyncName)) === true || !this.plan.pulls
     this.#deps.changed()
   }
 
@@ -290,16 +265,10 @@ export class Replication {
   }
 
   get #firstSyncName(): string {
-    return `first-sync|${this.options.replicationIdentifier}`
+    return `first-sync|${this.plan.replicationIdentifier}`
   }
 
   #pacer(): Pacer {
     return new Pacer(this.#deps.world, this.#deps.policy, this.#deps.changed)
   }
-}
-
-type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> }
-
-function withoutUndefined<T extends object>(options: T): Partial<Defined<T>> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Defined<T>>
 }

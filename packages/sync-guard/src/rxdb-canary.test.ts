@@ -137,7 +137,7 @@ test('an HTTP status does not survive on error$; code and extensions do', async 
     waitForLeadership: false,
     pull: { handler: () => Promise.reject(Object.assign(new Error('no'), { status: 401, response: {}, code: 'C', extensions: { a: 1 } })) },
   })
-  const error = await new Promise<{ parameters: { errors?: unknown[] } }>((resolve) => state.error$.subscribe((e) => resolve(e as never)))
+  const error = await new Promise<{ parameters: { errors?: unknown[] } }>((resolve) => state.error$.subscribe((e) => resolve(e)))
   const [told] = (error.parameters.errors ?? []) as Record<string, unknown>[]
   expect(told).toMatchObject({ code: 'C', extensions: { a: 1 } })
   expect(told).not.toHaveProperty('status')
@@ -180,7 +180,7 @@ test('a page that becomes visible un-pauses; pause() before the first start does
     replicationIdentifier: 'canary',
     waitForLeadership: false,
     autoStart: false,
-    pull: { handler: async () => nothing as never },
+    pull: { handler: async () => nothing },
   })
   await state.pause()
   await state.start()
@@ -223,7 +223,7 @@ test('the meta data of a replication is stored under the name that the guard exp
     collection,
     replicationIdentifier: 'canary',
     autoStart: false,
-    pull: { handler: async () => nothing as never },
+    pull: { handler: async () => nothing },
   })
   expect((await state.metaInfoPromise).collectionName).toBe(await metaCollectionName(collection as never, 'canary'))
 })
@@ -234,7 +234,7 @@ test('what the guard needs of a replication state is there', async () => {
     collection,
     replicationIdentifier: 'canary',
     waitForLeadership: false,
-    pull: { handler: async () => nothing as never },
+    pull: { handler: async () => nothing },
   })
   await state.awaitInitialReplication()
   expect(state.internalReplicationState?.streamQueue.up).toBeInstanceOf(Promise)

@@ -1,6 +1,7 @@
 import { realWorld, type World } from '@nightlatch/auth-core/world'
 import type { RxDatabase } from 'rxdb/plugins/core'
 import { BehaviorSubject, type Observable } from 'rxjs'
+import type { AttachFactory, AttachOptions, AttachParts } from './attach.ts'
 import { Conductor, type Registration } from './conductor.ts'
 import { flush } from './flush.ts'
 import type {
@@ -21,6 +22,7 @@ import { DEFAULT_POLICY, type SyncPolicy } from './policy.ts'
 import { Replication } from './replication.ts'
 import type { AnyCollection, Doc } from './replication-meta.ts'
 import type { ReplicateOptions } from './replication-options.ts'
+import { attachedPlan, ownPlan, type ReplicationPlan } from './replication-plan.ts'
 import { SyncError } from './sync-error.ts'
 import { eventJournal, type SyncEvent } from './sync-events.ts'
 import type { SyncSession } from './sync-session.ts'
@@ -92,7 +94,16 @@ class Guard implements SyncGuard {
   replicate<D, C>(options: ReplicateOptions<D, C>): GuardedReplication {
     if (this.#conductor.disposed) throw new SyncError('disposed', 'This guard was disposed. Create a new one.')
     if (!options.pull && !options.push) throw new SyncError('invalid-argument', 'replicate() needs pull, push or both.')
-    const registration = this.#register(options as unknown as ReplicateOptions<Doc, unknown>)
+    return this.#guarded(ownPlan(options as unknown as ReplicateOptions<Doc, unknown>))
+  }
+
+  attach(factory: AttachFactory, options: AttachOptions = {}): GuardedReplication {
+    if (this.#conductor.disposed) throw new SyncError('disposed', 'This guard was disposed. Create a new one.')
+    return this.#guarded(attachedPlan(factory, options, IDLE_PARTS))
+  }
+
+  #guarded(plan: ReplicationPlan): GuardedReplication {
+    const registration = this.#register(plan)
     void this.#conductor.join(registration).then(() => this.#changed())
     const { replication } = registration
     return {
@@ -282,12 +293,12 @@ class Guard implements SyncGuard {
     await this.#conductor.reconcile()
   }
 
-  #register(options: ReplicateOptions<Doc, unknown>): Registration {
-    const replication = new Replication(options, {
+  #register(plan: ReplicationPlan): Registration {
+    const replication = new Replication(plan, {
       world: this.#world,
       policy: this.#policy,
-      store: this.#storeOf(options.collection.database),
-      origin: this.#originOf(options.origin ?? ''),
+      store: this.#storeOf(plan.collection.database),
+      origin: this.#originOf(plan.origin),
       tell: this.#journal.tell,
       changed: () => this.#changed(),
     })
@@ -319,7 +330,7 @@ class Guard implements SyncGuard {
   }
 
   #collections(): AnyCollection[] {
-    return [...new Set(this.#mine().map(({ replication }) => replication.options.collection))]
+    return [...new Set(this.#mine().map(({ replication }) => replication.plan.collection))]
   }
 
   /** Exact, because nobody writes any more. Refused writes count: they too would be lost. */
@@ -348,7 +359,7 @@ class Guard implements SyncGuard {
     this.#openWrites = undefined
     const gone = [...this.#conductor.registrations].filter((registration) => {
       // A collection of the app's own database stays registered for its owner and goes on when that user is back.
-      const ours = database?.collections.has(registration.replication.options.collection) || this.#conductor.disposed
+      const ours = database?.collections.has(registration.replication.plan.collection) || this.#conductor.disposed
       return registration.userId === userId && ours
     })
     for (const registration of gone) registration.left = true
@@ -433,6 +444,20 @@ class Guard implements SyncGuard {
     const activity = worstActivity(this.#mine().map(({ replication }) => replication.state))
     this.#tabs.tell({ kind: 'activity', user, activity, ...(loginRequired !== undefined && { loginRequired }) })
   }
+}
+
+/** For looking at what a factory makes, while nothing may be sent. */
+const IDLE_PARTS: AttachParts = {
+  session: { userId: '', getToken: () => Promise.reject(notNow()) },
+  signal: new AbortController().signal,
+  token: () => Promise.reject(notNow()),
+  fetch: () => Promise.reject(notNow()),
+  plainFetch: () => Promise.reject(notNow()),
+  patientFetch: () => Promise.reject(notNow()),
+}
+
+function notNow(): SyncError {
+  return new SyncError('session-ended', 'Nothing is sent before a run has begun.')
 }
 
 const NOTHING_TO_END: EndReport = { uploaded: 0, kept: 0, discarded: 0, unknownOutcome: 0, silentTabs: 0 }
