@@ -1,5 +1,6 @@
 import type { UserKey, UserRecord, UserRecordDraft } from '@nightlatch/auth-core'
 import { afterEach, describe, expect, test } from 'vitest'
+import { nativeArgon2 } from './node-only/native-argon2.ts'
 import type { VaultedSessionStore } from './rxdb-session-store.ts'
 import { type CacheDevice, cacheDevice } from './testing/cache-device.ts'
 import { Crashed, CrashPlan } from './testing/crashing-storage.ts'
@@ -105,7 +106,7 @@ describe('a crash at any durable write leaves a device that starts and a user th
     for (const when of ['before', 'after'] as const) {
       test(`R-2, C3: ${name}, ${when} the write`, async () => {
         for (let at = 1; ; at += 1) {
-          const device = cacheDevice()
+          const device = cacheDevice({ deriveKey: nativeArgon2 })
           devices.push(device)
           const first = await device.openTab()
           await logIn(first, ben, 1)

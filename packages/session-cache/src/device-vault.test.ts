@@ -4,6 +4,7 @@ import { fromBase64url, toBase64url, utf8 } from './encoding.ts'
 import type { Envelope } from './envelope.ts'
 import { floorKdf } from './key-derivation.ts'
 import { memoryKeyProvider } from './memory-key-provider.ts'
+import { nativeArgon2 } from './node-only/native-argon2.ts'
 import type { RxdbSessionStoreOptions } from './open-store.ts'
 import type { VaultedSessionStore } from './rxdb-session-store.ts'
 import { type CacheDevice, cacheDevice } from './testing/cache-device.ts'
@@ -22,7 +23,7 @@ afterEach(async () => {
 /** A device on which Ann has logged in online with her password. */
 async function deviceOfAnn(options: RxdbSessionStoreOptions & { readonly serverKey?: Uint8Array<ArrayBuffer> } = {}) {
   const { serverKey, ...cache } = options
-  const device = cacheDevice(cache)
+  const device = cacheDevice({ deriveKey: nativeArgon2, ...cache })
   devices.push(device)
   const tab = await device.openTab()
   await logInOnline(tab, { serverKey })
@@ -258,7 +259,7 @@ describe('locks', () => {
   })
 
   test('is refused where nothing but the device could open the user again', async () => {
-    const device = cacheDevice()
+    const device = cacheDevice({ deriveKey: nativeArgon2 })
     devices.push(device)
     const tab = await device.openTab()
     await tab.vault.admit?.(ann, null)

@@ -1,5 +1,5 @@
 export { type OfflinePolicy, offlinePolicies } from './age-policy.ts'
-export type { KdfSettings } from './key-derivation.ts'
+export type { DeriveKey, KdfSettings } from './key-derivation.ts'
 export { memoryKeyProvider } from './memory-key-provider.ts'
 export type { RxdbSessionStoreOptions } from './open-store.ts'
 export type { WatchActivity } from './open-user-watch.ts'

@@ -11,9 +11,7 @@ import {
   type UserKey,
   type UserRecord,
   type UserRecordDraft,
-  type Vault,
   type VaultChange,
-  type VaultContents,
 } from '@nightlatch/auth-core'
 import type { Channel } from '@nightlatch/auth-core/world'
 import type { RxStorage } from 'rxdb/plugins/core'
@@ -21,22 +19,21 @@ import { Subject } from 'rxjs'
 import { AccessRecord } from './access-record.ts'
 import { type OfflinePolicy, offlinePolicies } from './age-policy.ts'
 import { databaseName } from './database-name.ts'
-import { openDevicePart, sealDevicePart } from './device-part.ts'
 import { type DeviceKeys, deviceKeys, emptyDevice, openDeviceRow, parseDeviceRow, sealDeviceRow } from './device-row.ts'
 import { SlotVault } from './device-vault.ts'
 import { framed, isPlainObject, toBase64url } from './encoding.ts'
-import { type Binding, headerOf } from './envelope.ts'
-import { checkedSettings, defaultKdf, type KdfSettings } from './key-derivation.ts'
+import type { Binding } from './envelope.ts'
+import { checkedSettings, type DeriveKey, defaultKdf, type KdfSettings } from './key-derivation.ts'
 import { KeyHandover } from './key-handover.ts'
 import { Keyring } from './keyring.ts'
 import { memoryKeyProvider } from './memory-key-provider.ts'
 import { OpenUserWatch, type WatchActivity } from './open-user-watch.ts'
 import { openRowStore, type Row, type RowStore } from './row-store.ts'
+import { SealedRecords } from './sealed-records.ts'
 import { SecretSlots } from './secret-slots.ts'
 import { unavailable } from './store-failure.ts'
-import { factsOf, isDamaged, parseUserRow, storedUserRow, type UserRow, withoutDeviceSlot } from './user-row.ts'
+import { parseUserRow, storedUserRow } from './user-row.ts'
 import { UserRows } from './user-rows.ts'
-import { isNewer, openVault, sealVault } from './vault.ts'
 import { canDeriveHere, deriveInWorker } from './web/derive-in-worker.ts'
 import { dexieStorage } from './web/dexie-storage.ts'
 import { watchPageActivity } from './web/watch-activity.ts'
@@ -56,6 +53,8 @@ export interface RxdbSessionStoreOptions {
   readonly policy?: keyof typeof offlinePolicies | OfflinePolicy
   /** What trying a secret costs. Default: Argon2id with 64 MiB and 3 passes. */
   readonly kdf?: KdfSettings
+  /** Computes a key derivation. Default: Argon2id by WebAssembly in a worker; shells with a native one are faster. */
+  readonly deriveKey?: DeriveKey
   /** Keep labels (sealed for the device) that a chooser of accounts can show while users are locked. Default false. */
   readonly labels?: boolean
   /** What to do when keys or rows are gone: refuse to open, or start again beside what is left (nothing of it is removed). */
@@ -114,11 +113,10 @@ interface Parts {
 export class OpenStore {
   readonly vault: SlotVault
   readonly #parts: Parts
-  readonly #stay: 'device' | 'unlock'
-  readonly #keepsLabels: boolean
   readonly #channel: Channel
   readonly #keyring: Keyring
   readonly #access: AccessRecord
+  readonly #records: SealedRecords
   readonly #handover: KeyHandover
   readonly #watch: OpenUserWatch
   readonly #stop: (() => void)[] = []
@@ -134,8 +132,6 @@ export class OpenStore {
     const users = new UserRows(rows, (key) => this.#tellOthers(key))
 
     this.#parts = parts
-    this.#stay = stay
-    this.#keepsLabels = options.labels === true && options.policy !== 'strict'
     this.#channel = world.channels.open(`nightlatch:${parts.name}`)
     this.#access = new AccessRecord(deviceKey, bind, policy, world.clock)
     this.#handover = new KeyHandover(world.channels.open(`nightlatch-keys:${parts.name}`), world, (wanted) =>
@@ -149,6 +145,14 @@ export class OpenStore {
       ...(stay === 'unlock' && { askTabs: (wanted) => this.#handover.ask(wanted) }),
     })
     if (parts.inherited) this.#keyring.inherit(parts.inherited.#keyring)
+    this.#records = new SealedRecords({
+      keyring: this.#keyring,
+      access: this.#access,
+      device: parts.device,
+      bind,
+      stay,
+      keepsLabels: options.labels === true && options.policy !== 'strict',
+    })
     this.#watch = new OpenUserWatch({
       world,
       keyring: this.#keyring,
@@ -167,7 +171,7 @@ export class OpenStore {
       users,
       keyring: this.#keyring,
       access: this.#access,
-      secrets: new SecretSlots({ keys, bind, randomBytes, derive: deriveInWorker, kdf, canDerive: canDeriveHere }),
+      secrets: new SecretSlots({ keys, bind, randomBytes, derive: options.deriveKey ?? deriveInWorker, kdf, canDerive: canDeriveHere }),
       keys,
       policy,
       stay,
@@ -203,18 +207,18 @@ export class OpenStore {
 
   async read(key: UserKey): Promise<UserRecord | null> {
     const row = await this.#parts.rows.read(key)
-    return row && this.#recordOf(row)
+    return row && this.#records.record(row)
   }
 
   async list(): Promise<readonly UserRecord[]> {
     const rows = await this.#parts.rows.readAll()
-    return Promise.all(rows.filter(({ key }) => key !== DEVICE).map((row) => this.#recordOf(row)))
+    return Promise.all(rows.filter(({ key }) => key !== DEVICE).map((row) => this.#records.record(row)))
   }
 
   async findByTag(tag: string): Promise<UserRecord | null> {
     const rows = await this.#parts.rows.readAll()
     const found = rows.find((row) => row.key !== DEVICE && parseUserRow(row.key as UserKey, row.content).facts.tags.includes(tag))
-    return found ? this.#recordOf(found) : null
+    return found ? this.#records.record(found) : null
   }
 
   async tag(purpose: TagPurpose, value: string): Promise<string> {
@@ -228,14 +232,14 @@ export class OpenStore {
     if ((current?.revision ?? null) !== expected) throw conflict('record')
     const before = current && parseUserRow(key, current.content)
     const prepared = next.status.kind === 'signed-in' ? this.#keyring.preparedFor(key) : undefined
-    const row = await this.#rowOf(key, before, next)
+    const row = await this.#records.row(key, before, next)
     const written = await this.#parts.rows.write(key, current, storedUserRow(row))
     if (prepared && next.vault.kind === 'open') {
       this.#keyring.holdOpened(key, prepared.dataKey, row.locks)
       this.#keyring.stored(key)
     }
     this.#tellOthers(key)
-    return this.#recordOf(written)
+    return this.#records.record(written)
   }
 
   /** The row is overwritten before anything else, so that a crash leaves either the user or a tombstone with nothing in it (C3). */
@@ -311,77 +315,6 @@ export class OpenStore {
     return { ...(await openDeviceRow(row, device, binding)), revision: written.revision }
   }
 
-  async #recordOf({ key: name, revision, content }: Row): Promise<UserRecord> {
-    const key = name as UserKey
-    const row = parseUserRow(key, content)
-    const [devicePart, vault] = await Promise.all([
-      openDevicePart(row.devicePart, this.#parts.device, this.#bind(key)),
-      this.#vaultOf(key, row),
-    ])
-    return { ...row.facts, ...devicePart, key, revision, vault }
-  }
-
-  async #vaultOf(key: UserKey, row: UserRow): Promise<Vault> {
-    if (isDamaged(row.vault)) return { kind: 'damaged' }
-    if (isNewer(row.vault)) return { kind: 'newer' }
-    const dataKey = await this.#keyring.keyFor(key, row)
-    return dataKey ? openVault(dataKey, row.vault, this.#bind(key)) : { kind: 'sealed' }
-  }
-
-  /** What to store: facts as given; sealed parts only replaced when there are new contents. A log-out leaves nothing that opens without a secret. */
-  async #rowOf(key: UserKey, before: UserRow | null, next: UserRecordDraft): Promise<UserRow> {
-    const sealed = next.vault.kind === 'open' ? await this.#seal(key, before, next.vault.contents, next.status.kind) : before
-    if (!sealed) throw new TypeError('A new user needs contents to seal.')
-    const { devicePart: _, ...withoutDevicePart } = sealed
-    const row: UserRow = {
-      ...withoutDevicePart,
-      facts: factsOf(next),
-      ...(await this.#devicePartOf(key, next)),
-      ...(await this.#afterGrant(key, before, next)),
-    }
-    if (next.status.kind !== 'logged-out') return row
-    const leaves = before?.facts.status.kind !== 'logged-out'
-    return { ...withoutDeviceSlot(row), locks: row.locks + (leaves ? 1 : 0) }
-  }
-
-  async #devicePartOf(key: UserKey, { label, revokeHandle }: UserRecordDraft): Promise<Pick<UserRow, 'devicePart'>> {
-    const part = { ...(label !== undefined && this.#keepsLabels && { label }), ...(revokeHandle !== undefined && { revokeHandle }) }
-    return sealDevicePart(part, this.#parts.device, this.#bind(key))
-  }
-
-  /** A new epoch or generation of a signed-in user is the server's word: age starts anew (C4), after a log-in so do the attempts. */
-  async #afterGrant(key: UserKey, before: UserRow | null, next: UserRecordDraft): Promise<Pick<UserRow, 'clock' | 'attempts'>> {
-    if (next.status.kind !== 'signed-in') return {}
-    const isLogIn = before?.facts.epoch !== next.epoch
-    if (!isLogIn && before.facts.generation === next.generation) return {}
-    return { ...(await this.#access.online(key)), ...(isLogIn && { attempts: await this.#access.noFailures(key) }) }
-  }
-
-  async #seal(
-    key: UserKey,
-    before: UserRow | null,
-    contents: VaultContents,
-    status: UserRecord['status']['kind'],
-  ): Promise<Omit<UserRow, 'facts'>> {
-    const prepared = status === 'signed-in' ? this.#keyring.preparedFor(key) : undefined
-    if (prepared) {
-      const base = before && keyIdOf(before) === prepared.dataKey.id ? before : startedAnew(before)
-      return { ...base, slots: { ...base.slots, ...prepared.slots }, vault: await sealVault(prepared.dataKey, contents, this.#bind(key)) }
-    }
-    const known = before && (await this.#keyring.keyFor(key, before))
-    if (before && known) return { ...before, vault: await sealVault(known, contents, this.#bind(key)) }
-    return this.#sealUnderNewKey(key, before, contents)
-  }
-
-  /** For a new user, and for one whose old key nobody could open: what the old key sealed is set aside. */
-  async #sealUnderNewKey(key: UserKey, before: UserRow | null, contents: VaultContents): Promise<Omit<UserRow, 'facts'>> {
-    const base = startedAnew(before)
-    const raw = this.#keyring.newKey()
-    const slots = this.#stay === 'device' ? { device: await this.#keyring.deviceSlot(key, raw) } : {}
-    const dataKey = await this.#keyring.hold(key, raw, base.locks)
-    return { ...base, slots, vault: await sealVault(dataKey, contents, this.#bind(key)) }
-  }
-
   #changedElsewhere(name: string): void {
     this.#keyring.othersOpened()
     if (name !== DEVICE) void this.#closeIfLockedElsewhere(name as UserKey)
@@ -406,25 +339,6 @@ export class OpenStore {
   #tellOthers(key: string): void {
     this.#channel.post({ changed: key })
   }
-}
-
-function keyIdOf(row: UserRow): string | undefined {
-  return isDamaged(row.vault) ? undefined : headerOf(row.vault).kid
-}
-
-/** A row without slots, which remembers what a former key left behind. */
-function startedAnew(before: UserRow | null): Omit<UserRow, 'facts' | 'vault'> {
-  const quarantine = [...(before?.quarantine ?? []), ...leftBehind(before)]
-  const { locks = 0, attempts, clock } = before ?? {}
-  return { locks, attempts, clock, slots: {}, unreadSlots: {}, ...(quarantine.length > 0 && { quarantine }) }
-}
-
-/** What somebody might still open one day: with a secret, a later version, or a repair tool. A `device` slot that is gone is gone. */
-function leftBehind(before: UserRow | null): readonly unknown[] {
-  if (!before) return []
-  const { quarantine: _, ...sealed } = withoutDeviceSlot(before)
-  const openable = Object.keys(sealed.slots).length > 0 || Object.keys(sealed.unreadSlots).length > 0
-  return openable || isDamaged(before.vault) || isNewer(before.vault) ? [storedUserRow(sealed)] : []
 }
 
 function changeOf(key: string): StoreChange {
