@@ -23,7 +23,7 @@ try {
 } catch (error) {
   if (!isForPeople(error)) throw error
   process.stderr.write(`${error.message}\n`)
-  process.exitCode = 1
+  process.exit(1)
 }
 
 async function main(): Promise<void> {

@@ -1,6 +1,8 @@
 import type { PasswordHasher } from './accounts/password-hasher.ts'
 import type { Database } from './database/schema.ts'
 import type { Log } from './log.ts'
+import type { Metrics } from './operations/metrics.ts'
+import type { RequestLimits } from './operations/request-limits.ts'
 import type { ChangeBus } from './sync/change-bus.ts'
 import type { Collections } from './sync/collections.ts'
 import type { StreamHub } from './sync/stream-hub.ts'
@@ -29,4 +31,11 @@ export interface Services {
   readonly nowMs: () => number
   readonly devRoutes: boolean
   readonly origins: readonly string[]
+  /** Proxies of one's own in front of the server. */
+  readonly proxyHops: number
+  readonly limits: RequestLimits | undefined
+  readonly metrics: Metrics
+  readonly openApi: object
+  /** Aborted when the server has begun to stop. */
+  readonly draining: AbortSignal
 }

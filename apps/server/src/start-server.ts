@@ -10,6 +10,10 @@ import { migrateToLatest } from './database/migrate.ts'
 import { type OpenDatabase, openDatabase } from './database/open-database.ts'
 import { readServerIdentity } from './database/server-identity.ts'
 import { type Log, silentLog } from './log.ts'
+import { Metrics } from './operations/metrics.ts'
+import { openApiDocument } from './operations/openapi.ts'
+import { type LimitSettings, RequestLimits } from './operations/request-limits.ts'
+import { allRoutes } from './routes/all-routes.ts'
 import type { Services } from './services.ts'
 import { loadSeeds } from './sync/seed.ts'
 import { StreamHub } from './sync/stream-hub.ts'
@@ -46,6 +50,12 @@ export interface ServerOptions {
   readonly lifetimes?: Partial<Lifetimes>
   /** Serve `/v1/dev/…` to this machine. */
   readonly devRoutes?: boolean
+  /** Default: none. The command sets its own. */
+  readonly limits?: LimitSettings
+  /** Proxies of one's own in front, whose `X-Forwarded-For` is believed. Default 0. */
+  readonly proxyHops?: number
+  /** Serves `/metrics` on a port of its own, on the same host. 0: any free port. Default: not served. */
+  readonly metricsPort?: number
   readonly log?: Log
   /** The server's clock, milliseconds since 1970. For tests. */
   readonly nowMs?: () => number
@@ -56,13 +66,17 @@ export interface ServerOptions {
 export interface RunningServer {
   /** Such as `http://127.0.0.1:4400`. */
   readonly url: string
+  readonly metricsUrl: string | undefined
   readonly admin: Admin
   /** Ends streams, lets running requests finish, closes the database, releases the directory. Calling it again waits for the same end. */
   close(): Promise<void>
 }
 
+/** Of the wire; see `package.json` for the package's. */
+const VERSION = '1'
 /** How long running requests may take once the server closes. */
 const DRAIN_MS = 5000
+const PURGE_EVERY_MS = 6 * 3_600_000
 /** Longer than the minute that proxies keep their connections, so that none sends into one that is just being closed. */
 const KEEP_ALIVE_MS = 65_000
 
@@ -74,32 +88,45 @@ const KEEP_ALIVE_MS = 65_000
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const database = await openDatabase(options, options.log ?? silentLog)
+  const stopping = new AbortController()
+  const listening: Server[] = []
   try {
-    const services = await prepare(database, options)
-    const app = createApp(services)
-    const listener = getRequestListener((request, connection) => app.fetch(request, connection))
-    const http = createServer((incoming, outgoing) => void listener(incoming, outgoing))
-    http.keepAliveTimeout = KEEP_ALIVE_MS
-    const { port, host = '127.0.0.1' } = options
-    await listen(http, port ?? 0, host)
-    const address = http.address() as AddressInfo
+    const services = await prepare(database, options, stopping.signal)
+    const { port = 0, host = '127.0.0.1', metricsPort } = options
+    const open = async (handler: FetchHandler, wanted: number) => {
+      const http = await listen(handler, wanted, host)
+      listening.push(http)
+      return urlOf(http, host)
+    }
+    const app = createApp(services, allRoutes(services))
+    const url = await open((request, connection) => app.fetch(request, connection), port)
+    const metrics = metricsPort === undefined ? undefined : await open(() => new Response(services.metrics.toText()), metricsPort)
+    const admin = new Admin(services)
+    const purging = setInterval(
+      () => void admin.purge().catch((error: unknown) => services.log.error('purge-failed', error)),
+      PURGE_EVERY_MS,
+    )
     let closing: Promise<void> | undefined
     return {
-      admin: new Admin(services),
-      url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
+      url,
+      metricsUrl: metrics && `${metrics}/metrics`,
+      admin,
       close: () => {
-        closing ??= shutDown(http, services, database)
+        stopping.abort()
+        clearInterval(purging)
+        closing ??= shutDown(listening, services, database)
         return closing
       },
     }
   } catch (error) {
+    for (const http of listening) http.close()
     await database.close()
     throw error
   }
 }
 
-async function prepare({ db, bus, engine }: OpenDatabase, options: ServerOptions): Promise<Services> {
-  const { dataDir, origins = [], devRoutes = false, log = silentLog, nowMs = Date.now } = options
+async function prepare({ db, bus, engine }: OpenDatabase, options: ServerOptions, draining: AbortSignal): Promise<Services> {
+  const { dataDir, origins = [], devRoutes = false, log = silentLog, nowMs = Date.now, limits, proxyHops = 0 } = options
   const { collections, seeds } = loadConfig(options.config ?? {}, options.hooks)
   await migrateToLatest(db)
   const { issuer } = await readServerIdentity(db, options.issuer, nowMs())
@@ -107,6 +134,11 @@ async function prepare({ db, bus, engine }: OpenDatabase, options: ServerOptions
   const signingKeys = await SigningKeys.load(db, keys, nowMs)
   await loadSeeds(db, seeds, nowMs())
   const streams = new StreamHub(bus, nowMs)
+  const metrics = new Metrics()
+  const hasher = new PasswordHasher(options.passwordCost)
+  metrics.gauge('nightlatch_open_streams', () => streams.size)
+  metrics.gauge('nightlatch_password_queue', () => hasher.waiting)
+  metrics.gauge('process_resident_memory_bytes', () => process.memoryUsage.rss())
   return {
     db,
     issuer,
@@ -114,7 +146,7 @@ async function prepare({ db, bus, engine }: OpenDatabase, options: ServerOptions
     signingKeys,
     accessTokens: new AccessTokens(issuer, signingKeys, nowMs),
     lifetimes: { ...defaultLifetimes, ...options.lifetimes },
-    hasher: new PasswordHasher(options.passwordCost),
+    hasher,
     collections,
     bus,
     streams,
@@ -123,10 +155,20 @@ async function prepare({ db, bus, engine }: OpenDatabase, options: ServerOptions
     nowMs,
     devRoutes,
     origins,
+    proxyHops,
+    limits: limits && new RequestLimits(limits),
+    metrics,
+    openApi: openApiDocument(allRoutes({ devRoutes }), VERSION),
+    draining,
   }
 }
 
-async function listen(http: Server, port: number, host: string): Promise<void> {
+type FetchHandler = Parameters<typeof getRequestListener>[0]
+
+async function listen(handler: FetchHandler, port: number, host: string): Promise<Server> {
+  const listener = getRequestListener(handler)
+  const http = createServer((incoming, outgoing) => void listener(incoming, outgoing))
+  http.keepAliveTimeout = KEEP_ALIVE_MS
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject)
     http.listen(port, host, () => {
@@ -134,13 +176,23 @@ async function listen(http: Server, port: number, host: string): Promise<void> {
       resolve()
     })
   })
+  return http
 }
 
-async function shutDown(http: Server, { streams, sweep, signingKeys }: Services, database: OpenDatabase): Promise<void> {
-  const drained = new Promise<void>((resolve) => void http.close(() => resolve()))
+function urlOf(http: Server, host: string): string {
+  const { port } = http.address() as AddressInfo
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+async function shutDown(servers: readonly Server[], { streams, sweep, signingKeys }: Services, database: OpenDatabase): Promise<void> {
+  const drained = Promise.all(servers.map((http) => new Promise<void>((resolve) => void http.close(() => resolve()))))
   streams.close()
-  const idle = setInterval(() => http.closeIdleConnections(), 20) // a connection becomes idle when its last answer is out
-  const impatience = setTimeout(() => http.closeAllConnections(), DRAIN_MS)
+  const idle = setInterval(() => {
+    for (const http of servers) http.closeIdleConnections() // a connection becomes idle when its last answer is out
+  }, 20)
+  const impatience = setTimeout(() => {
+    for (const http of servers) http.closeAllConnections()
+  }, DRAIN_MS)
   await drained
   clearInterval(idle)
   clearTimeout(impatience)

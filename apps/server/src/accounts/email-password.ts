@@ -1,5 +1,6 @@
 import { type JsonObject, json, type Tx } from '../database/schema.ts'
 import { ApiError } from '../http/api-error.ts'
+import { audit } from '../operations/audit.ts'
 import type { Services } from '../services.ts'
 import { type GrantedSession, startSession } from '../tokens/sessions.ts'
 import { v7 } from '../tokens/uuid.ts'
@@ -32,6 +33,7 @@ export async function register(services: Services, email: string, password: stri
       .executeTakeFirst()
     if (!created) throw new ApiError(409, 'email_taken', 'There is an account with this e-mail address already.')
     await tx.insertInto('passwords').values({ identity_id: identity.id, phc, changed_at_ms: now }).execute()
+    await audit(tx, now, { event: 'registered', userId, detail: { provider: PROVIDER } })
   })
 }
 

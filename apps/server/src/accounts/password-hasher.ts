@@ -29,6 +29,11 @@ export class PasswordHasher {
     this.#slots = slots
   }
 
+  /** How many wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   /** A PHC string that carries its own parameters. */
   async hash(password: string): Promise<string> {
     return this.#inTurn(() => hash(password, { algorithm: ARGON2ID, parallelism: 1, ...this.#cost }))

@@ -1,4 +1,6 @@
+import type { Tx } from '../database/schema.ts'
 import type { EndReason } from '../http/api-error.ts'
+import { audit } from '../operations/audit.ts'
 import type { Services } from '../services.ts'
 import { purgeTombstones } from '../sync/purge.ts'
 import { endSessions } from '../tokens/sessions.ts'
@@ -13,44 +15,51 @@ export class Admin {
 
   /** Lets a user into a team's scope (`team:<id>`), or changes the role; `null` puts the user out. */
   async setMember(scope: string, userId: string, role: 'reader' | 'writer' | null): Promise<void> {
-    const { db } = this.#services
-    if (role === null) {
-      await db.deleteFrom('scope_members').where('scope', '=', scope).where('user_id', '=', userId).execute()
-      return
-    }
-    await db
-      .insertInto('scope_members')
-      .values({ scope, user_id: userId, role })
-      .onConflict((conflict) => conflict.columns(['scope', 'user_id']).doUpdateSet({ role }))
-      .execute()
+    const { db, nowMs } = this.#services
+    await db.transaction().execute(async (tx) => {
+      await tx.deleteFrom('scope_members').where('scope', '=', scope).where('user_id', '=', userId).execute()
+      if (role !== null) await tx.insertInto('scope_members').values({ scope, user_id: userId, role }).execute()
+      await audit(tx, nowMs(), { event: 'member-changed', userId, detail: { scope, role } })
+    })
   }
 
   /** Ends all sessions of a user at once, on every instance. */
   async revokeSessions(userId: string): Promise<number> {
-    return this.#endAll(userId, 'revoked')
+    return this.#endAll(userId, 'revoked', async () => {})
   }
 
   /** Refuses log-ins and ends all sessions until `enableUser`. */
   async disableUser(userId: string): Promise<void> {
-    await this.#endAll(userId, 'user_disabled', { disabled_at_ms: this.#services.nowMs() })
+    await this.#endAll(userId, 'user_disabled', async (tx, now) => {
+      await tx.updateTable('users').set({ disabled_at_ms: now }).where('id', '=', userId).execute()
+      await audit(tx, now, { event: 'user-disabled', userId })
+    })
   }
 
   async enableUser(userId: string): Promise<void> {
-    await this.#services.db.updateTable('users').set({ disabled_at_ms: null }).where('id', '=', userId).execute()
+    const { db, nowMs } = this.#services
+    await db.transaction().execute(async (tx) => {
+      await tx.updateTable('users').set({ disabled_at_ms: null }).where('id', '=', userId).execute()
+      await audit(tx, nowMs(), { event: 'user-enabled', userId })
+    })
   }
 
   /** Forgets deletions that no live session can have missed. */
   async purge(): Promise<number> {
     const { db, nowMs, lifetimes } = this.#services
     const longestS = Math.max(lifetimes.sessionAbsoluteS, lifetimes.anonymousIdleS)
-    return purgeTombstones(db, nowMs() - longestS * 1000)
+    const count = await purgeTombstones(db, nowMs() - longestS * 1000)
+    if (count > 0) await audit(db, nowMs(), { event: 'tombstones-purged', detail: { count } })
+    return count
   }
 
-  async #endAll(userId: string, reason: EndReason, user?: { readonly disabled_at_ms: number }): Promise<number> {
+  async #endAll(userId: string, reason: EndReason, also: (tx: Tx, nowMs: number) => Promise<void>): Promise<number> {
     const { db, bus, nowMs } = this.#services
     const ended = await db.transaction().execute(async (tx) => {
-      if (user) await tx.updateTable('users').set(user).where('id', '=', userId).execute()
-      return endSessions(tx, { userId }, reason, nowMs())
+      await also(tx, nowMs())
+      const sessions = await endSessions(tx, { userId }, reason, nowMs())
+      await audit(tx, nowMs(), { event: 'session-ended', userId, detail: { reason, count: sessions.length } })
+      return sessions
     })
     bus.sessionsEnded(ended)
     return ended.length

@@ -1,12 +1,14 @@
 import { type Migration, Migrator } from 'kysely/migration'
 import * as accountsSessionsSync from './migrations/0001-accounts-sessions-sync.ts'
 import * as rowLevelSecurity from './migrations/0002-row-level-security.ts'
+import * as auditLog from './migrations/0003-audit.ts'
 import type { Database } from './schema.ts'
 
 /** Forward only, in this order, each in its own file that never changes once released. */
 const migrations: Record<string, Migration> = {
   '0001-accounts-sessions-sync': accountsSessionsSync,
   '0002-row-level-security': rowLevelSecurity,
+  '0003-audit': auditLog,
 }
 
 /**

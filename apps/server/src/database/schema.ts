@@ -15,6 +15,7 @@ export interface Schema {
   sync_heads: { collection: string; scope: string; seq: number; purged_seq: Generated<number> }
   sync_docs: SyncDocTable
   scope_members: { scope: string; user_id: string; role: 'reader' | 'writer' }
+  audit_log: AuditTable
   seeds: { collection: string; loaded_at_ms: number }
 }
 
@@ -46,6 +47,15 @@ interface UserTable {
   created_at_ms: number
   disabled_at_ms: number | null
   deleted_at_ms: number | null
+}
+
+interface AuditTable {
+  id: string
+  at_ms: number
+  event: string
+  user_id: string | null
+  session_id: string | null
+  detail: JsonObject
 }
 
 interface IdentityTable {

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { LimitKind } from '../operations/request-limits.ts'
 import type { Services } from '../services.ts'
 import type { AccessClaims } from '../tokens/access-token.ts'
 
@@ -13,11 +14,20 @@ export interface Route {
   readonly body?: z.ZodType
   /** How the body is written. Default JSON. With `form` refusals are in OAuth's shape, too (RFC 6749 section 5.2). */
   readonly bodyFormat?: 'json' | 'form'
+  readonly query?: readonly QueryParameter[]
+  /** Which limit counts it. Default `requests`. */
+  readonly limit?: LimitKind
   /** What each successful status answers; a string is a media type other than JSON. */
   readonly answers: Readonly<Record<number, z.ZodType | string>>
   /** Answers that nobody on the way may keep. */
   readonly noStore?: boolean
   handle(exchange: Exchange<unknown, AccessClaims | undefined>, services: Services): Promise<Response> | Response
+}
+
+export interface QueryParameter {
+  readonly name: string
+  readonly description: string
+  readonly repeatable?: boolean
 }
 
 export interface Exchange<Body, Claims> {

@@ -14,6 +14,7 @@ export const loginRoute = route({
   path: '/v1/auth/login',
   summary: 'Log in and open a session',
   bearer: false,
+  limit: 'credentials',
   noStore: true,
   body: z.discriminatedUnion('provider', [
     emailAndPassword.extend({ provider: z.literal('email-password'), ...device }),

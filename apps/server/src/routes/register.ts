@@ -8,6 +8,7 @@ export const registerRoute = route({
   path: '/v1/auth/register',
   summary: 'Make an e-mail and password account',
   bearer: false,
+  limit: 'credentials',
   body: emailAndPassword,
   answers: { 201: z.object({}) },
   async handle({ body }, services) {

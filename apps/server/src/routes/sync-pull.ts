@@ -5,7 +5,7 @@ import { checkpointShape, parseCheckpoint } from '../sync/checkpoint.ts'
 import { enterFence } from '../sync/fence.ts'
 import { findCollection } from '../sync/find-collection.ts'
 import { pull } from '../sync/pull.ts'
-import { readableScopes } from '../sync/scope.ts'
+import { readableScopes, scopeParameter } from '../sync/scope.ts'
 import { authorize } from '../tokens/bearer.ts'
 
 const DEFAULT_LIMIT = 100
@@ -17,6 +17,11 @@ export const pullRoute = route({
   summary: 'The documents changed after a checkpoint; fewer than the limit means no more for now',
   bearer: true,
   noStore: true,
+  query: [
+    scopeParameter,
+    { name: 'limit', description: 'At most so many documents: 1 to 1000, default 100' },
+    { name: 'checkpoint', description: 'The checkpoint of the last answer, as JSON' },
+  ],
   answers: { 200: z.object({ documents: z.array(z.record(z.string(), z.unknown())), checkpoint: checkpointShape }) },
   async handle({ claims, url, params }, services) {
     const collection = findCollection(services.collections, params.collection, params.schemaVersion)

@@ -4,7 +4,7 @@ import { answer, route } from '../http/route.ts'
 import { enterFence } from '../sync/fence.ts'
 import { findCollection } from '../sync/find-collection.ts'
 import { push } from '../sync/push.ts'
-import { pushScopes } from '../sync/scope.ts'
+import { pushScopes, scopeParameter } from '../sync/scope.ts'
 import { authorizeWrite } from '../tokens/bearer.ts'
 
 const MAX_ROWS = 1000
@@ -17,6 +17,7 @@ export const pushRoute = route({
   summary: 'Write documents; what the caller did not know of comes back as conflicts, and repeating a push changes nothing',
   bearer: true,
   noStore: true,
+  query: [scopeParameter],
   body: z.array(z.object({ newDocumentState: state, assumedMasterState: state.nullish() })).max(MAX_ROWS),
   answers: {
     200: z.object({

@@ -1,7 +1,7 @@
 import { BearerRefused } from '../http/api-error.ts'
 import { route } from '../http/route.ts'
 import { findCollection } from '../sync/find-collection.ts'
-import { readableScopes } from '../sync/scope.ts'
+import { readableScopes, scopeParameter } from '../sync/scope.ts'
 import { authorize } from '../tokens/bearer.ts'
 
 export const streamRoute = route({
@@ -10,6 +10,7 @@ export const streamRoute = route({
   summary: 'Says "RESYNC" whenever there may be something to pull, until the access token expires or the session ends',
   bearer: true,
   noStore: true,
+  query: [scopeParameter],
   answers: { 200: 'text/event-stream' },
   async handle({ claims, url, params }, services) {
     const collection = findCollection(services.collections, params.collection, params.schemaVersion)

@@ -10,6 +10,8 @@ export interface Scope {
   readonly writable: boolean
 }
 
+export const scopeParameter = { name: 'scope', description: '`mine` (default), `public` or `team:<id>`', repeatable: true }
+
 const MAX_SCOPES = 1000
 const teamPattern = /^team:[A-Za-z0-9_.-]{1,64}$/
 

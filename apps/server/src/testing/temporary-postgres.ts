@@ -10,6 +10,9 @@ import pg from 'pg'
 export interface TemporaryPostgres {
   /** Of a new, empty database. */
   createDatabase(): Promise<string>
+  /** Stops the server at once, as a crash would, and keeps its data. */
+  pause(): Promise<void>
+  resume(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -38,15 +41,23 @@ export async function startTemporaryPostgres(settings: readonly string[] = []): 
 
   await run(join(binaries, 'initdb'), ['-D', data, '-U', 'nightlatch', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--locale=C'], account)
   const options = ['fsync=off', 'full_page_writes=off', 'max_connections=100', ...settings].flatMap((setting) => ['-c', setting])
-  const server = spawn(join(binaries, 'postgres'), ['-D', data, '-p', String(port), '-k', directory, '-h', '127.0.0.1', ...options], {
-    stdio: 'ignore',
-    ...account,
-  })
-  const stopWithUs = () => void server.kill('SIGQUIT')
-  process.once('exit', stopWithUs)
-  const exited = once(server, 'exit')
   const urlOf = (database: string) => `postgres://nightlatch@127.0.0.1:${port}/${database}`
-  await waitUntilReady(urlOf('postgres'))
+  const start = async () => {
+    const server = spawn(join(binaries, 'postgres'), ['-D', data, '-p', String(port), '-k', directory, '-h', '127.0.0.1', ...options], {
+      stdio: 'ignore',
+      ...account,
+    })
+    const killWithUs = () => void server.kill('SIGQUIT')
+    process.once('exit', killWithUs)
+    const exited = once(server, 'exit')
+    await waitUntilReady(urlOf('postgres'))
+    return async () => {
+      process.off('exit', killWithUs)
+      server.kill('SIGQUIT')
+      await exited
+    }
+  }
+  let kill = await start()
   let databases = 0
 
   return {
@@ -55,10 +66,12 @@ export async function startTemporaryPostgres(settings: readonly string[] = []): 
       await queryOnce(urlOf('postgres'), `create database ${name}`)
       return urlOf(name)
     },
+    pause: () => kill(),
+    async resume() {
+      kill = await start()
+    },
     async stop() {
-      process.off('exit', stopWithUs)
-      server.kill('SIGQUIT')
-      await exited
+      await kill()
       rmSync(directory, { recursive: true, force: true })
     },
   }

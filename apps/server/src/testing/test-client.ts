@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { z } from 'zod'
+import { z } from 'zod'
+import { allRoutes } from '../routes/all-routes.ts'
 import { tokenAnswerShape } from '../routes/token-answer.ts'
 
 export type Account = z.output<typeof tokenAnswerShape>
@@ -11,7 +12,7 @@ export interface Answer {
   readonly body: unknown
 }
 
-/** Speaks the wire with nothing but fetch. */
+/** Speaks the wire with nothing but fetch, and checks every answer against what its route declares. */
 export class TestClient {
   readonly url: string
 
@@ -20,14 +21,13 @@ export class TestClient {
   }
 
   async get(path: string, token?: string): Promise<Answer> {
-    return read(await fetch(this.url + path, { headers: bearer(token) }))
+    return read('GET', path, await fetch(this.url + path, { headers: bearer(token) }))
   }
 
   async post(path: string, body: unknown, token?: string): Promise<Answer> {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
-    return read(
-      await fetch(this.url + path, { method: 'POST', body: text, headers: { 'Content-Type': 'application/json', ...bearer(token) } }),
-    )
+    const headers = { 'Content-Type': 'application/json', ...bearer(token) }
+    return read('POST', path, await fetch(this.url + path, { method: 'POST', body: text, headers }))
   }
 
   /** Registers an address nobody else uses and logs in. */
@@ -55,11 +55,30 @@ export class TestClient {
   }
 }
 
-async function read(response: Response): Promise<Answer> {
+const refusalShape = z.union([
+  z.strictObject({ error: z.string(), code: z.string() }),
+  z.strictObject({ error: z.string(), error_description: z.string(), code: z.string().optional() }),
+])
+const routes = allRoutes({ devRoutes: true }).map((route) => ({
+  ...route,
+  pattern: new RegExp(`^${route.path.replace(/:\w+/g, '[^/]+')}$`),
+}))
+
+async function read(method: string, path: string, response: Response): Promise<Answer> {
   const text = await response.text()
   const isJson = response.headers.get('content-type')?.startsWith('application/json')
   const body: unknown = isJson ? JSON.parse(text) : text
+  declaredShape(method, path, response.status).parse(body)
   return { status: response.status, headers: response.headers, body }
+}
+
+function declaredShape(method: string, path: string, status: number): z.ZodType {
+  if (status >= 400) return refusalShape
+  const [pathname = ''] = path.split('?')
+  const shape = routes.find((route) => route.method === method && route.pattern.test(pathname))?.answers[status]
+  if (shape === undefined) throw new Error(`${method} ${pathname} does not declare ${status}.`)
+  if (typeof shape === 'string') return z.string()
+  return shape instanceof z.ZodObject ? shape.strict() : shape
 }
 
 const bearer = (token: string | undefined): Record<string, string> => (token === undefined ? {} : { Authorization: `Bearer ${token}` })

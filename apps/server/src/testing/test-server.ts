@@ -1,7 +1,7 @@
 import type { Engine } from '../database/engine-mark.ts'
 import { type RunningServer, type ServerOptions, startServer } from '../start-server.ts'
 import { temporaryDataDir } from './temporary-data-dir.ts'
-import { findPostgres, startTemporaryPostgres } from './temporary-postgres.ts'
+import { findPostgres, startTemporaryPostgres, type TemporaryPostgres } from './temporary-postgres.ts'
 import { TestClient } from './test-client.ts'
 
 export interface TestServer {
@@ -9,6 +9,7 @@ export interface TestServer {
   readonly client: TestClient
   readonly dataDir: string
   readonly databaseUrl: string | undefined
+  readonly metricsUrl: string | undefined
   readonly admin: RunningServer['admin']
   /** Stops the server and leaves its data. */
   stop(): Promise<void>
@@ -24,10 +25,11 @@ if (testEngines.length === 1) console.warn('Skipped on PostgreSQL: it is not ins
 /** A real server on a database of its own, with a clock that the test can move. */
 export async function startTestServer({
   engine = 'pglite',
+  postgres: given,
   ...options
-}: Partial<Omit<ServerOptions, 'nowMs'>> & { readonly engine?: Engine } = {}): Promise<TestServer> {
+}: Partial<Omit<ServerOptions, 'nowMs'>> & { readonly engine?: Engine; readonly postgres?: TemporaryPostgres } = {}): Promise<TestServer> {
   const dataDir = await temporaryDataDir({ withDatabase: engine === 'pglite' })
-  const postgres = engine === 'postgresql' ? await startTemporaryPostgres() : undefined
+  const postgres = given ?? (engine === 'postgresql' ? await startTemporaryPostgres() : undefined)
   const databaseUrl = await postgres?.createDatabase()
   let aheadMs = 0
   const server = await startServer({
@@ -41,6 +43,7 @@ export async function startTestServer({
     client: new TestClient(server.url),
     dataDir: dataDir.path,
     databaseUrl,
+    metricsUrl: server.metricsUrl,
     admin: server.admin,
     stop: () => server.close(),
     pass({ days = 0, minutes = 0, seconds = 0 }) {
@@ -48,7 +51,7 @@ export async function startTestServer({
     },
     async close() {
       await server.close()
-      await postgres?.stop()
+      if (!given) await postgres?.stop()
       dataDir.remove()
     },
   }

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { json, type NewSession, type SessionRow, type Tx } from '../database/schema.ts'
 import { renewIncarnation } from '../database/server-identity.ts'
 import { ApiError, type EndReason, InvalidGrant } from '../http/api-error.ts'
+import { audit } from '../operations/audit.ts'
 import type { Services } from '../services.ts'
 import { accessLifeS, type SessionEnds, sessionEnds } from './lifetimes.ts'
 import { isGenuine, makeRefreshToken, makeRevokeHandle, parseRefreshToken } from './refresh-token.ts'
@@ -39,6 +40,7 @@ export async function startSession(
     .insertInto('sessions')
     .values({ ...session, attempts: json([]) })
     .execute()
+  await audit(tx, now, { event: 'logged-in', userId, sessionId: session.id, detail: { provider } })
   return { ...session, ...ends }
 }
 
@@ -75,11 +77,14 @@ async function refreshInTransaction(tx: Tx, services: Services, token: string, a
     rotatedAtMs: session.rotated_at_ms,
     attempts: session.attempts,
   }
-  switch (decideRefresh(state, presented.rotation, attempt, now)) {
+  const decision = decideRefresh(state, presented.rotation, attempt, now)
+  services.metrics.count('nightlatch_refreshes_total', { decision })
+  switch (decision) {
     case 'rotate':
       return { granted: await rotate(tx, services, session, presented.rotation, attempt) }
     case 'adopt':
       await renewIncarnation(tx)
+      await audit(tx, now, { event: 'rollback-detected', userId: session.user_id, sessionId: session.id })
       return { granted: await rotate(tx, services, session, presented.rotation, attempt) }
     case 'repeat':
       return { granted: { ...session, idleEndsAtMs: session.idle_ends_at_ms, endsAtMs: session.ends_at_ms } }
@@ -87,6 +92,7 @@ async function refreshInTransaction(tx: Tx, services: Services, token: string, a
       return { refused: new ApiError(409, 'superseded', 'This session has newer tokens. Use those that were stored last.') }
     case 'reuse':
       await endSessions(tx, { sessionId: session.id }, 'reuse', now)
+      await audit(tx, now, { event: 'refresh-reuse', userId: session.user_id, sessionId: session.id })
       return { refused: sessionOver('reuse'), ended: session.id }
   }
 }
