@@ -14,7 +14,7 @@ export interface AttachParts {
   readonly session: SyncSession
   /** Aborts when sync halts. */
   readonly signal: AbortSignal
-  /** A token fit to be sent now; waits for one as long as it takes. For libraries that ask for a token themselves. */
+  /** A token fit to be sent now. Waits for one as long as it takes, and for ever once sync has halted. For libraries that ask for tokens themselves. */
   readonly token: () => Promise<string>
   /**
    * Puts the token on the request and refuses to send when sync has halted. Answers that are about the session or the server rather than about
@@ -88,7 +88,14 @@ export function attachParts({ session, gate, tokens, origin, world, policy }: At
       }
     }
   }
-  return { session, signal: gate.closing, token: () => tokens.current(), fetch: sortedFetch, plainFetch, patientFetch }
+  return {
+    session,
+    signal: gate.closing,
+    token: () => tokens.current().catch(() => new Promise<string>(() => {})),
+    fetch: sortedFetch,
+    plainFetch,
+    patientFetch,
+  }
 }
 
 /** Calls the factory and insists on what halting depends on. */

@@ -36,7 +36,11 @@ test.each(answers)('G5: HTTP %i %s on a %s', (status, code, direction, expected)
 
 const thrown: [what: string, error: unknown, expected: SyncFailure][] = [
   ['ky', { name: 'HTTPError', response: new Response(null, { status: 401 }) }, { kind: 'token-rejected' }],
-  ['axios', { isAxiosError: true, response: { status: 503, headers: { 'retry-after': '3' } } }, { kind: 'later', why: 'busy', retryAfterMs: 3000 }],
+  [
+    'axios',
+    { isAxiosError: true, response: { status: 503, headers: { 'retry-after': '3' } } },
+    { kind: 'later', why: 'busy', retryAfterMs: 3000 },
+  ],
   ['axios without an answer', { code: 'ERR_NETWORK', message: 'Network Error' }, later('unreachable')],
   ['a Response itself', new Response(null, { status: 403 }), { kind: 'forbidden' }],
   ['Object.assign(new Error, { status })', Object.assign(new Error('x'), { status: 401 }), { kind: 'token-rejected' }],
@@ -58,14 +62,30 @@ test.each(thrown)('what is thrown by %s', (_, error, expected) => {
 const couch = (args: unknown) => ({ rxdb: true, code: 'RC_COUCHDB_2', parameters: { args } })
 const plugins: [what: string, sorted: SyncFailure | undefined, expected: SyncFailure | undefined][] = [
   ['CouchDB unauthorized', sortCouchdbFailure(couch({ jsonResponse: { error: 'unauthorized' } }), 'pull'), { kind: 'token-rejected' }],
-  ['CouchDB forbidden', sortCouchdbFailure(couch({ jsonResponse: { error: 'forbidden' } }), 'pull'), { kind: 'forbidden', code: 'forbidden' }],
-  ['CouchDB row', sortCouchdbFailure(couch({ writeResultRow: { id: 'a', error: 'forbidden' } }), 'push'), { kind: 'refused', code: 'forbidden' }],
+  [
+    'CouchDB forbidden',
+    sortCouchdbFailure(couch({ jsonResponse: { error: 'forbidden' } }), 'pull'),
+    { kind: 'forbidden', code: 'forbidden' },
+  ],
+  [
+    'CouchDB row',
+    sortCouchdbFailure(couch({ writeResultRow: { id: 'a', error: 'forbidden' } }), 'push'),
+    { kind: 'refused', code: 'forbidden' },
+  ],
   ['CouchDB page', sortCouchdbFailure(new SyntaxError('<'), 'pull'), later('busy')],
   ['CouchDB network', sortCouchdbFailure(new TypeError('fetch failed'), 'pull'), undefined],
-  ['GraphQL unauthenticated', sortGraphqlFailure([{ message: 'x', extensions: { code: 'UNAUTHENTICATED' } }], 'pull'), { kind: 'token-rejected' }],
+  [
+    'GraphQL unauthenticated',
+    sortGraphqlFailure([{ message: 'x', extensions: { code: 'UNAUTHENTICATED' } }], 'pull'),
+    { kind: 'token-rejected' },
+  ],
   ['Hasura jwt', sortGraphqlFailure([{ message: 'x', extensions: { code: 'invalid-jwt' } }], 'pull'), { kind: 'token-rejected' }],
   ['GraphQL forbidden', sortGraphqlFailure([{ extensions: { code: 'FORBIDDEN' } }], 'pull'), { kind: 'forbidden', code: 'FORBIDDEN' }],
-  ['GraphQL bad input', sortGraphqlFailure([{ extensions: { code: 'BAD_USER_INPUT' } }], 'push'), { kind: 'refused', code: 'BAD_USER_INPUT' }],
+  [
+    'GraphQL bad input',
+    sortGraphqlFailure([{ extensions: { code: 'BAD_USER_INPUT' } }], 'push'),
+    { kind: 'refused', code: 'BAD_USER_INPUT' },
+  ],
   ['GraphQL yoga status', sortGraphqlFailure([{ extensions: { http: { status: 401 } } }], 'pull'), { kind: 'token-rejected' }],
   ['GraphQL page', sortGraphqlFailure(new SyntaxError('<'), 'pull'), later('busy')],
   ['GraphQL server', sortGraphqlFailure([{ extensions: { code: 'INTERNAL_SERVER_ERROR' } }], 'push'), later('busy')],

@@ -450,7 +450,7 @@ class Guard implements SyncGuard {
 const IDLE_PARTS: AttachParts = {
   session: { userId: '', getToken: () => Promise.reject(notNow()) },
   signal: new AbortController().signal,
-  token: () => Promise.reject(notNow()),
+  token: () => new Promise(() => {}),
   fetch: () => Promise.reject(notNow()),
   plainFetch: () => Promise.reject(notNow()),
   patientFetch: () => Promise.reject(notNow()),
