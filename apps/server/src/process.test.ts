@@ -13,6 +13,8 @@ import { TestClient } from './testing/test-client.ts'
 vi.setConfig({ testTimeout: 60_000 })
 
 const main = join(import.meta.dirname, 'main.ts')
+/** The deep run kills more often. */
+const ROUNDS = process.env.NIGHTLATCH_DEEP ? 20 : 3
 const config = { collections: { notes: { schemaVersion: 0 } } }
 const undo: (() => unknown)[] = []
 
@@ -71,11 +73,11 @@ test('a dead owner’s lock is taken over, and no acknowledged write is lost by 
   const data = await dataDir()
   const acknowledged: string[] = []
   let token = ''
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const server = await launch(data)
     const client = new TestClient(urlOf(server))
     token ||= (await client.newAccount()).access_token
-    setTimeout(() => server.child.kill('SIGKILL'), 300 + round * 130)
+    setTimeout(() => server.child.kill('SIGKILL'), 300 + (round % 5) * 130)
     for (let n = 0; ; n++) {
       const id = `${round}-${n}`
       const answer = await client.post('/v1/sync/notes/0/push', [{ newDocumentState: { id } }], token).catch(() => undefined)

@@ -9,6 +9,7 @@ import { type Hooks, loadConfig, type ServerConfig } from './config.ts'
 import { migrateToLatest } from './database/migrate.ts'
 import { type OpenDatabase, openDatabase } from './database/open-database.ts'
 import { readServerIdentity } from './database/server-identity.ts'
+import { StatementHook } from './database/statement-hook.ts'
 import { type Log, silentLog } from './log.ts'
 import { Metrics } from './operations/metrics.ts'
 import { openApiDocument } from './operations/openapi.ts'
@@ -61,6 +62,8 @@ export interface ServerOptions {
   readonly nowMs?: () => number
   /** For tests. */
   readonly passwordCost?: HashCost
+  /** For tests: called before every statement; what it throws is the statement's failure. */
+  readonly beforeStatement?: () => void
 }
 
 export interface RunningServer {
@@ -125,10 +128,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
-async function prepare({ db, bus, engine }: OpenDatabase, options: ServerOptions, draining: AbortSignal): Promise<Services> {
+async function prepare({ db: opened, bus, engine }: OpenDatabase, options: ServerOptions, draining: AbortSignal): Promise<Services> {
   const { dataDir, origins = [], devRoutes = false, log = silentLog, nowMs = Date.now, limits, proxyHops = 0 } = options
   const { collections, seeds } = loadConfig(options.config ?? {}, options.hooks)
-  await migrateToLatest(db)
+  await migrateToLatest(opened)
+  const db = options.beforeStatement ? opened.withPlugin(new StatementHook(options.beforeStatement)) : opened
   const { issuer } = await readServerIdentity(db, options.issuer, nowMs())
   const keys = await loadServerKeys(options.keyFile ?? join(dataDir, 'keys.json'), db)
   const signingKeys = await SigningKeys.load(db, keys, nowMs)

@@ -8,8 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 
 export interface TemporaryPostgres {
-  /** Of a new, empty database. */
-  createDatabase(): Promise<string>
+  /** Of a new database: empty, or a copy of one that nobody is connected to. */
+  createDatabase(options?: { readonly from?: string }): Promise<string>
   /** Stops the server at once, as a crash would, and keeps its data. */
   pause(): Promise<void>
   resume(): Promise<void>
@@ -61,9 +61,10 @@ export async function startTemporaryPostgres(settings: readonly string[] = []): 
   let databases = 0
 
   return {
-    async createDatabase() {
+    async createDatabase({ from } = {}) {
       const name = `test_${++databases}`
-      await queryOnce(urlOf('postgres'), `create database ${name}`)
+      const template = from === undefined ? '' : `template ${new URL(from).pathname.slice(1)}`
+      await queryOnce(urlOf('postgres'), `create database ${name} ${template}`)
       return urlOf(name)
     },
     pause: () => kill(),
