@@ -94,7 +94,7 @@ const flows: Readonly<Record<string, Flow>> = {
         await store.remove(ann, (await recordOf(store, ann)).revision)
       }
       expect((await storedRows(storage, context)).map(({ key }) => key)).not.toContain(ann)
-      expect(await (await keys.userFactor(ann)).mac(new Uint8Array(1))).not.toEqual(factorBefore)
+      await expect.poll(async () => (await keys.userFactor(ann)).mac(new Uint8Array(1))).not.toEqual(factorBefore)
     },
   },
 }

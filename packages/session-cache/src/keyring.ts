@@ -46,10 +46,10 @@ export class Keyring {
     const held = this.#held(key, row)
     if (held) return held
     this.#open.delete(key)
-    if (!(await this.#parts.mayOpen(key, row))) return null
-    const raw = await this.rawFromDeviceSlot(key, row)
-    if (raw) return this.hold(key, raw, row.locks)
-    return this.#fromOtherTab(key, row)
+    const [mayOpen, raw] = await Promise.all([this.#parts.mayOpen(key, row), this.rawFromDeviceSlot(key, row)])
+    if (raw && mayOpen) return this.hold(key, raw, row.locks)
+    if (raw) eraseBytes(raw.bytes)
+    return mayOpen ? this.#fromOtherTab(key, row) : null
   }
 
   /** Only what this tab holds already. */

@@ -80,12 +80,11 @@ export async function openStore(
   const keys = options.keys ?? ownKeys ?? memoryKeyProvider()
   const name = await databaseName(context)
 
-  const [rows, deviceKey] = await Promise.all([openRowStore(name, storage), keys.deviceKey()])
+  const [rows, { deviceKey, device }] = await Promise.all([openRowStore(name, storage), deviceKeysOf(keys)])
   const close = async () => {
     await Promise.all([rows.close(), ownKeys?.close()])
   }
   try {
-    const device = await deviceKeys(deviceKey)
     const store = new OpenStore({ name, rows, keys, deviceKey, device, context, options, tell, close, inherited })
     await store.begin()
     return store
@@ -93,6 +92,11 @@ export async function openStore(
     await close()
     throw error
   }
+}
+
+async function deviceKeysOf(keys: KeyProvider): Promise<{ readonly deviceKey: PlatformKey; readonly device: DeviceKeys }> {
+  const deviceKey = await keys.deviceKey()
+  return { deviceKey, device: await deviceKeys(deviceKey) }
 }
 
 interface Parts {
@@ -120,6 +124,7 @@ export class OpenStore {
   readonly #handover: KeyHandover
   readonly #watch: OpenUserWatch
   readonly #stop: (() => void)[] = []
+  #removals: Promise<void> = Promise.resolve()
 
   constructor(parts: Parts) {
     const { context, options, keys, deviceKey, rows } = parts
@@ -181,7 +186,7 @@ export class OpenStore {
   }
 
   async begin(): Promise<void> {
-    const { rows, tell, keys } = this.#parts
+    const { rows, tell } = this.#parts
     const changes = rows.changedKeys$.subscribe((changed) => {
       for (const key of changed) tell(changeOf(key))
     })
@@ -196,8 +201,7 @@ export class OpenStore {
     )
     try {
       await this.#checkNothingIsMissing()
-      for (const key of await rows.tombstones()) await keys.destroy(key as UserKey)
-      await rows.purgeTombstones()
+      this.#removals = this.#finishRemovals()
       this.#watch.start()
     } catch (error) {
       for (const stop of this.#stop) stop()
@@ -281,20 +285,32 @@ export class OpenStore {
   /** Lets go of the database but not of the open keys: for a successor in the same tab. */
   async leave(): Promise<void> {
     for (const stop of this.#stop) stop()
+    await this.#removals
     await this.#parts.close()
+  }
+
+  /** A tombstone says that a removal may have died before the user's factor was destroyed. Nobody waits for this at a start. */
+  async #finishRemovals(): Promise<void> {
+    const { rows, keys } = this.#parts
+    try {
+      const unfinished = await rows.tombstones()
+      for (const key of unfinished) await keys.destroy(key as UserKey)
+      if (unfinished.length > 0) await rows.purgeTombstones()
+    } catch {
+      // The next start tries again.
+    }
   }
 
   /** The keys and the rows remember each other; the browser may have evicted one of them. */
   async #checkNothingIsMissing(): Promise<void> {
     const { rows, keys, device, name, options } = this.#parts
-    const stored = await rows.read(DEVICE)
+    const [stored, isMarked] = await Promise.all([rows.read(DEVICE), keys.isMarked?.(name)])
     const row = stored && parseDeviceRow(stored.content)
     const keysAreGone = row !== null && row.keyCheck !== device.keyCheck
-    const isMarked = (await keys.isMarked?.(name)) === true
-    const rowsAreGone = stored === null && isMarked
+    const rowsAreGone = stored === null && isMarked === true
     if ((keysAreGone || rowsAreGone) && options.whenEvicted !== 'start-over') throw unavailable('evicted')
     if (row && keysAreGone) await this.#writeDevice(stored, { ...emptyDevice, ...row.facts, currentUser: null })
-    else await this.readDevice()
+    else if (!row) await this.readDevice()
     if (!isMarked) await keys.mark?.(name)
   }
 

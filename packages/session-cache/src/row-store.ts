@@ -2,6 +2,7 @@ import { type Revision, RevisionConflict } from '@nightlatch/auth-core'
 import {
   createRxDatabase,
   getWrittenDocumentsFromBulkWriteResponse,
+  type MangoQuerySelector,
   normalizeMangoQuery,
   prepareQuery,
   type RxCollection,
@@ -83,7 +84,11 @@ function underOwnName<Internals, Options>(storage: RxStorage<Internals, Options>
 }
 
 function rowsOf(database: RxDatabase, { storageInstance, schema }: RxCollection<RowDocument>): RowStore {
-  const everything = () => prepareQuery(schema.jsonSchema, normalizeMangoQuery(schema.jsonSchema, { selector: {} }))
+  const rowsThatAre = (deleted: boolean) => {
+    // RxDB's type of selectors does not know the members that every stored document has.
+    const selector = { _deleted: { $eq: deleted } } as MangoQuerySelector<RowDocument>
+    return storageInstance.query(prepareQuery(schema.jsonSchema, normalizeMangoQuery(schema.jsonSchema, { selector })))
+  }
   const stored = new WeakMap<Row, RxDocumentData<RowDocument>>()
   const toRow = (document: RxDocumentData<RowDocument>): Row => {
     const row: Row = { key: document.key, revision: document._rev as Revision, content: document.row }
@@ -117,14 +122,14 @@ function rowsOf(database: RxDatabase, { storageInstance, schema }: RxCollection<
       return document ? toRow(document) : null
     },
     async readAll() {
-      const { documents } = await storageInstance.query(everything())
-      return documents.filter((document) => !document._deleted).map(toRow)
+      const { documents } = await rowsThatAre(false)
+      return documents.map(toRow)
     },
     write: (key, previous, content) => write(key, previous, content, false),
     erase: async (previous, content) => void (await write(previous.key, previous, content, true)),
     async tombstones() {
-      const { documents } = await storageInstance.query(everything())
-      return documents.filter((document) => document._deleted).map((document) => document.key)
+      const { documents } = await rowsThatAre(true)
+      return documents.map(({ key }) => key)
     },
     async purgeTombstones() {
       await storageInstance.cleanup(0)
