@@ -111,11 +111,13 @@ function LogOutDialog({ guest, pending, leaving, problem, onLeave, onClose }: Lo
   )
 }
 
-function leftText({ uploaded, kept, discarded }: LeaveResult): string {
+function leftText({ uploaded, kept, discarded, unknownOutcome, silentTabs }: LeaveResult): string {
   const parts = [
     uploaded > 0 && `${observationsText(uploaded)} sent`,
     kept > 0 && `${observationsText(kept)} kept on this device`,
     discarded > 0 && `${observationsText(discarded)} discarded`,
+    unknownOutcome > 0 && `of ${observationsText(unknownOutcome)} the server’s answer is not known`,
+    silentTabs > 0 && 'another tab did not answer in time',
   ].filter((part) => part !== false)
   return ['Logged out', ...parts].join(', ').concat('.')
 }

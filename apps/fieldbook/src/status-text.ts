@@ -60,12 +60,12 @@ export function failureText(code: AuthErrorCode, message: string): string {
   return FAILURES[code] ?? message
 }
 
-const NO_LINK = 'The server cannot be reached. The first log-in on a device needs the link.'
+const NO_LINK = 'The server cannot be reached now. Logging in needs the link.'
 const FAILURES: Partial<Record<AuthErrorCode, string>> = {
   'invalid-credentials': 'E-mail address and password do not fit together.',
   'offline-login-failed': 'E-mail address and password do not fit together.',
   'account-exists': 'There is an account with this e-mail address. Log in instead.',
-  'first-login-needs-network': NO_LINK,
+  'first-login-needs-network': 'The server cannot be reached. The first log-in on a device needs the link.',
   offline: NO_LINK,
   'server-busy': NO_LINK,
 }
