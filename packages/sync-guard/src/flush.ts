@@ -16,18 +16,25 @@ export interface FlushParts {
 export async function flush(parts: FlushParts, { timeoutMs = 10_000, signal, onProgress }: FlushOptions): Promise<FlushReport> {
   const before = await parts.count()
   if (before === 0) return { uploaded: 0, pending: 0, stoppedBy: 'done' }
-  const stoppedBy = await waitForUpload(parts, timeoutMs, signal, (pending) =>
-    onProgress?.({ uploaded: Math.max(0, before - pending), pending }),
-  )
+  const done = ({ pending }: SyncState) => {
+    onProgress?.({ uploaded: Math.max(0, before - pending.count), pending: pending.count })
+    return pending.exact && pending.count === 0
+  }
+  const stoppedBy = await waitForState(parts, { timeoutMs, signal, done })
   const pending = await parts.count()
   return { uploaded: Math.max(0, before - pending), pending, stoppedBy: pending === 0 ? 'done' : stoppedBy }
 }
 
-function waitForUpload(
-  { world, state$, hurry }: FlushParts,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-  progress: (pending: number) => void,
+export interface StateWait {
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+  readonly done: (state: SyncState) => boolean
+}
+
+/** Waits until the state is as wanted, or there is nothing to wait for any more. */
+export function waitForState(
+  { world, state$, hurry }: Omit<FlushParts, 'count'>,
+  { timeoutMs, signal, done }: StateWait,
 ): Promise<FlushReport['stoppedBy']> {
   return new Promise((resolve) => {
     const waiting = new Subscription()
@@ -45,8 +52,7 @@ function waitForUpload(
     waiting.add(
       state$.subscribe((state) => {
         first ??= state
-        progress(state.pending.count)
-        const over = verdict(state, first)
+        const over = done(state) ? 'done' : trouble(state, first)
         if (over) stop(over)
       }),
     )
@@ -54,9 +60,8 @@ function waitForUpload(
   })
 }
 
-/** Why there is nothing to wait for any more. Trouble that was there before the hurry is given one more try. */
-function verdict(state: SyncState, first: SyncState): FlushReport['stoppedBy'] | undefined {
-  if (state.pending.exact && state.pending.count === 0) return 'done'
+/** Why waiting is of no use. Trouble that was there before the hurry is given one more try. */
+function trouble(state: SyncState, first: SyncState): FlushReport['stoppedBy'] | undefined {
   switch (state.kind) {
     case 'login-required':
       return 'login-required'

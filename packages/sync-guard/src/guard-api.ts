@@ -29,6 +29,15 @@ export interface SyncGuard {
   openDatabase<Collections>(options: OpenDatabaseOptions): Promise<RxDatabase<Collections>>
   /** Counts from storage what the server has not acknowledged. */
   pendingWrites(): Promise<PendingReport>
+  readonly rejectedWrites: RejectedWritesApi
+  /** Every write that the server does not have, refused ones included: for support, and for accounts that are blocked or gone. */
+  exportPending(): Promise<ExportedWrite[]>
+  /** One pass of pull and push, also while the app has paused sync. Rejects with `upload-unavailable` if it cannot be now. */
+  once(options?: WaitOptions): Promise<void>
+  /** Resolves when the collection was pulled completely at least once; kept over restarts. */
+  firstSync(collection: { readonly name: string }, options?: { readonly signal?: AbortSignal }): Promise<void>
+  /** Resolves when the server has the document as it was when this was called, or a later state of it. */
+  whenUploaded(document: UploadedDocument, options?: { readonly signal?: AbortSignal }): Promise<void>
   /** Waits until everything pending is uploaded. Gives up at once when that cannot be now. */
   flush(options?: FlushOptions): Promise<FlushReport>
   /** The app pauses sync, in all tabs, until `resume`: over token refreshes and new sessions too (G7). Databases stay open. */
@@ -49,6 +58,44 @@ export interface GuardedReplication {
   readonly rxReplication: RxReplicationState<never, unknown> | undefined
   reSync(): void
   dispose(): Promise<void>
+}
+
+export interface RejectedWritesApi {
+  list(): Promise<RejectedEntry[]>
+  /** Sends them once more as they are. Without a choice: all. */
+  retry(choice?: RejectedChoice): Promise<void>
+  /** Puts the documents back to what the server has. Without a choice: all. Resolves with their number. */
+  discard(choice?: RejectedChoice): Promise<number>
+}
+
+export interface RejectedChoice {
+  readonly collection: string
+  readonly documentId: string
+}
+
+export interface RejectedEntry extends RejectedChoice {
+  readonly code: string
+  readonly atMs: number
+  /** The document as it was refused. */
+  readonly state: Readonly<Record<string, unknown>>
+}
+
+export interface ExportedWrite extends RejectedChoice {
+  readonly state: Readonly<Record<string, unknown>>
+  /** The server's code, if it was refused. */
+  readonly rejected?: string
+}
+
+/** As much of an `RxDocument` as is needed. */
+export interface UploadedDocument {
+  readonly primary: string
+  readonly collection: { readonly name: string }
+}
+
+export interface WaitOptions {
+  /** Default 10_000. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
 }
 
 export interface PendingReport extends PendingCount {

@@ -177,7 +177,8 @@ export class PendingWrites {
     for (const id of looked) {
       const state = unacknowledged.get(id)
       const refused = aside[id]
-      const isRefused = state !== undefined && refused !== undefined && isEqual(refused.state, state, 'nightlatch-rejected')
+      const isRefused =
+        state !== undefined && refused !== undefined && !refused.retrying && isEqual(refused.state, state, 'nightlatch-rejected')
       if (isRefused) this.#rejected.add(id)
       else this.#rejected.delete(id)
       if (state !== undefined && !isRefused) this.#pending.add(id)

@@ -11,6 +11,8 @@ export interface RejectedWrite {
   readonly state: DocState
   /** What the server was assumed to have before; `null`: nothing. */
   readonly assumed: DocState | null
+  /** Somebody asked to try again: it counts as pending until the server has answered. */
+  readonly retrying?: boolean
 }
 
 /**
@@ -57,6 +59,15 @@ export class RejectedWrites {
       if (rejected?.assumed !== null || rejected === undefined) return row
       return { newDocumentState: row.newDocumentState }
     })
+  }
+
+  async retry(ids: readonly string[]): Promise<void> {
+    const known = await this.list()
+    for (const id of ids) {
+      const rejected = known[id]
+      if (rejected) known[id] = { ...rejected, retrying: true }
+    }
+    await this.#store.write(this.#name, known)
   }
 
   async forget(ids: readonly string[]): Promise<void> {

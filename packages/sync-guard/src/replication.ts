@@ -3,8 +3,9 @@ import { getPrimaryFieldOfPrimaryKey } from 'rxdb/plugins/core'
 import type { RxReplicationState } from 'rxdb/plugins/replication'
 import { filter, firstValueFrom } from 'rxjs'
 import { attachParts } from './attach.ts'
-import { discardWrites } from './discard-writes.ts'
+import { discardWrites, touchWrites } from './discard-writes.ts'
 import { Gate } from './gate.ts'
+import type { ExportedWrite, RejectedEntry } from './guard-api.ts'
 import type { GuardStore } from './guard-store.ts'
 import { guardedPull, guardedPush } from './guarded-handlers.ts'
 import { guardedStream } from './guarded-stream.ts'
@@ -60,6 +61,7 @@ export class Replication {
   #run: Run | undefined
   #received = 0
   #syncedAtMs: number | undefined
+  #pulledAtMs: number | undefined
   #firstSyncDone = false
 
   constructor(plan: ReplicationPlan, deps: ReplicationDeps) {
@@ -188,13 +190,48 @@ export class Replication {
     this.#run?.state.reSync()
   }
 
-  /** Puts every document that is pending or refused back to what the server has. Only while nothing runs. */
-  async discard(): Promise<void> {
+  /** Puts documents back to what the server has: those given, or every one that is pending or refused. */
+  async discard(ids: readonly string[] = this.pending.unacknowledgedIds): Promise<void> {
     if (!this.plan.pushes) return
-    const ids = this.pending.unacknowledgedIds
-    await discardWrites(this.plan.collection, await this.#meta, ids)
-    await (await this.rejected).forget(ids)
+    const rejected = await this.rejected
+    const known = await rejected.list()
+    const neverThere = new Set(ids.filter((id) => known[id]?.assumed === null))
+    await discardWrites(this.plan.collection, await this.#meta, ids, neverThere)
+    await rejected.forget(ids)
     await this.pending.recount()
+  }
+
+  /** Sends refused writes once more as they are. */
+  async retry(ids: readonly string[]): Promise<void> {
+    await (await this.rejected).retry(ids)
+    await touchWrites(this.plan.collection, ids)
+  }
+
+  async listRejected(): Promise<RejectedEntry[]> {
+    const rejected = Object.entries(await (await this.rejected).list())
+    return rejected.map(([documentId, { code, atMs, state }]) => ({ collection: this.name, documentId, code, atMs, state }))
+  }
+
+  /** Every write that the server does not have, as it is here. */
+  async exportPending(): Promise<ExportedWrite[]> {
+    if (!this.plan.pushes) return []
+    await this.pending.recount()
+    const refused = await (await this.rejected).list()
+    const writes = await (await this.#meta).unacknowledged(this.pending.unacknowledgedIds)
+    return [...writes].map(([documentId, state]) => {
+      const code = refused[documentId]?.code
+      return { collection: this.name, documentId, state, ...(code !== undefined && { rejected: code }) }
+    })
+  }
+
+  /** Whether the server has the document as it is stored here now. */
+  async isUploaded(documentId: string): Promise<boolean> {
+    return (await (await this.#meta).unacknowledged([documentId])).size === 0
+  }
+
+  /** Whether everything the server had at some time after `atMs` is here, or there is nothing to pull. */
+  pulledSince(atMs: number): boolean {
+    return !this.plan.pulls || (this.#pulledAtMs ?? 0) > atMs
   }
 
   async close(): Promise<void> {
@@ -206,7 +243,7 @@ export class Replication {
     const { changed, tell, world } = this.#deps
     const subscriptions = [
       state.active$.subscribe((active) => {
-        if (!active && this.#firstSyncDone) this.#syncedAtMs = world.clock.nowMs()
+        if (!active && state.internalReplicationState && this.#firstSyncDone) this.#syncedAtMs = world.clock.nowMs()
         changed()
       }),
       state.received$.subscribe(() => {
@@ -257,7 +294,8 @@ export class Replication {
   async #caughtUp(state: RxReplicationState<Doc, unknown> | undefined): Promise<void> {
     await Promise.resolve() // RxDB appends the writing of what was just answered
     await state?.internalReplicationState?.streamQueue.down
-    this.#syncedAtMs = this.#deps.world.clock.nowMs()
+    this.#pulledAtMs = this.#deps.world.clock.nowMs()
+    this.#syncedAtMs = this.#pulledAtMs
     const first = !this.#firstSyncDone
     this.#firstSyncDone = true
     this.#deps.changed()

@@ -1,19 +1,25 @@
 import { realWorld, type World } from '@nightlatch/auth-core/world'
 import type { RxDatabase } from 'rxdb/plugins/core'
-import { BehaviorSubject, type Observable } from 'rxjs'
+import { BehaviorSubject, firstValueFrom, type Observable, skip } from 'rxjs'
 import type { AttachFactory, AttachOptions, AttachParts } from './attach.ts'
 import { Conductor, type Registration } from './conductor.ts'
-import { flush } from './flush.ts'
+import { flush, waitForState } from './flush.ts'
+import { untilAborted } from './gate.ts'
 import type {
   EndOptions,
   EndReport,
+  ExportedWrite,
   FlushOptions,
   FlushReport,
   GuardedReplication,
   HaltReport,
   PendingReport,
+  RejectedChoice,
+  RejectedWritesApi,
   SyncGuard,
   SyncGuardOptions,
+  UploadedDocument,
+  WaitOptions,
 } from './guard-api.ts'
 import { GuardStore } from './guard-store.ts'
 import type { Origin } from './lane.ts'
@@ -149,6 +155,51 @@ class Guard implements SyncGuard {
     )
     const { pending, rejected } = this.state
     return { ...pending, rejected, collections: Object.fromEntries(counts) }
+  }
+
+  readonly rejectedWrites: RejectedWritesApi = {
+    list: async () => (await Promise.all(this.#mine().map(({ replication }) => replication.listRejected()))).flat(),
+    retry: async (choice) => {
+      for (const [replication, ids] of await this.#chosen(choice)) await replication.retry(ids)
+    },
+    discard: async (choice) => {
+      const chosen = await this.#chosen(choice)
+      for (const [replication, ids] of chosen) await replication.discard(ids)
+      return chosen.reduce((sum, [, ids]) => sum + ids.length, 0)
+    },
+  }
+
+  async exportPending(): Promise<ExportedWrite[]> {
+    return (await Promise.all(this.#mine().map(({ replication }) => replication.exportPending()))).flat()
+  }
+
+  async once({ timeoutMs = 10_000, signal }: WaitOptions = {}): Promise<void> {
+    const wasPaused = this.#conductor.paused
+    const startedAtMs = this.#world.clock.nowMs()
+    try {
+      if (wasPaused) await this.resume()
+      for (const { replication } of this.#mine()) replication.reSync()
+      const done = (state: SyncState) =>
+        state.pending.exact && state.pending.count === 0 && this.#mine().every(({ replication }) => replication.pulledSince(startedAtMs))
+      const stoppedBy = await waitForState(
+        { world: this.#world, state$: this.state$, hurry: () => this.#hurry() },
+        { timeoutMs, signal, done },
+      )
+      if (stoppedBy !== 'done')
+        throw new SyncError('upload-unavailable', `Sync did not complete: ${stoppedBy}.`, { pending: this.state.pending.count })
+    } finally {
+      if (wasPaused) await this.suspend()
+    }
+  }
+
+  firstSync({ name }: { readonly name: string }, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return this.#until(() => this.state.collections[name]?.firstSyncDone === true, signal)
+  }
+
+  async whenUploaded({ primary, collection }: UploadedDocument, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const replication = this.#mine().find((one) => one.replication.name === collection.name)?.replication
+    if (!replication) throw new SyncError('invalid-argument', `The collection "${collection.name}" is not replicated for the current user.`)
+    await this.#until(() => replication.isUploaded(primary), signal)
   }
 
   flush(options: FlushOptions = {}): Promise<FlushReport> {
@@ -322,6 +373,22 @@ class Guard implements SyncGuard {
     const origin: Origin = { pacer: new Pacer(this.#world, this.#policy, () => this.#changed()), acceptedToken: undefined }
     this.#origins.set(name, origin)
     return origin
+  }
+
+  /** Looks at each change of the state until `fact` holds. */
+  async #until(fact: () => boolean | Promise<boolean>, signal?: AbortSignal): Promise<void> {
+    while (!(await fact())) {
+      signal?.throwIfAborted()
+      if (this.#conductor.disposed) throw new SyncError('disposed', 'This guard was disposed.')
+      const change = firstValueFrom(this.state$.pipe(skip(1)), { defaultValue: undefined })
+      await (signal ? untilAborted(change, signal) : change)
+    }
+  }
+
+  async #chosen(choice: RejectedChoice | undefined): Promise<(readonly [Replication, string[]])[]> {
+    const all = await Promise.all(this.#mine().map(async ({ replication }) => [replication, await replication.listRejected()] as const))
+    const wanted = (entry: RejectedChoice) => !choice || (entry.collection === choice.collection && entry.documentId === choice.documentId)
+    return all.map(([replication, entries]) => [replication, entries.filter(wanted).map(({ documentId }) => documentId)] as const)
   }
 
   #mine(): Registration[] {

@@ -100,7 +100,9 @@ export function graphqlServer(): Promise<PluginServer> {
       }
       return reply(200, { data: { push: [] } })
     }
-    const documents = [...server.rows.values()].filter(({ seq }) => Number(seq) > (variables.since ?? 0)).map(({ seq: _, ...doc }) => doc)
+    const documents = [...server.rows.values()]
+      .filter(({ seq }) => Number(seq) > (variables.since ?? 0))
+      .map(({ seq: _seq, ...doc }) => doc)
     reply(200, { data: { pull: { documents, checkpoint: { since: server.sequence } } } })
   })
 }
