@@ -55,7 +55,8 @@ export class LogIns {
   async makeCurrent(record: UserRecord, signal?: AbortSignal): Promise<User> {
     const { currentUser } = this.#view
     if (currentUser && currentUser.key !== record.key) await this.#leaves.ask(currentUser, 'switch', signal ? { signal } : {})
-    await switchTo(this.#context, record.key, currentUser?.key)
+    await switchTo(this.#context, record.key)
+    await this.#dropKeys(currentUser, record.key)
     this.#view.show()
     this.#view.tell('switched', record.key)
     return this.#view.userOf(record)
@@ -144,6 +145,7 @@ export class LogIns {
     const record = reopened ?? (await directory.reread(key))
     if (!record) throw new AuthError('user-not-found', 'The user was removed from this device. Log in again.')
     await directory.updateDevice((device) => ({ ...device, epoch: Math.max(device.epoch, record.epoch), currentUser: key }))
+    await this.#dropKeys(currentUser, key)
     if (reopened) this.#verification.begin(reopened, credentials, asked)
     else void asked.then(({ revokeHandle }) => this.#outbox.queue(revokeHandle)).catch(() => {}) // the session that was kept goes on
     this.#view.show()
@@ -172,6 +174,7 @@ export class LogIns {
       const { record, replaced } = await holdWhileAlive(this.#context, 'log-in', () =>
         storeLogIn(this.#context, this.#store, key, grant, credentials),
       )
+      await this.#dropKeys(currentUser, record.key)
       this.#view.show()
       this.#view.tell('logged-in', record.key)
       if (replaced !== grant.revokeHandle) await this.#outbox.queue(replaced)
@@ -180,6 +183,17 @@ export class LogIns {
     } catch (error) {
       await this.#outbox.queue(grant.revokeHandle)
       throw error
+    }
+  }
+
+  /** Somebody else is current now: whoever was before is not left open in memory (S8). */
+  async #dropKeys(before: User | null, current: UserKey): Promise<void> {
+    if (!before || before.key === current) return
+    try {
+      await this.#context.vault?.lock(before.key, 'switch')
+      await this.#context.directory.reread(before.key)
+    } catch (error) {
+      this.#view.tell('vault-failed', before.key, error instanceof Error ? error.name : undefined)
     }
   }
 

@@ -211,6 +211,11 @@ export interface DeviceVault {
   disenroll(user: UserKey, kind: UnlockMethod): Promise<void>
   rewrap(user: UserKey, kind: UnlockMethod, secret: string): Promise<void>
   unlock(hint: UnlockHint, kind: UnlockMethod, secret: string, signal?: AbortSignal): Promise<UserKey>
+  /**
+   * Drops the user's keys in every tab. For `switch` that is all; every other reason also destroys what opens without a secret.
+   *
+   * @throws {UnlockRefused} `no-unlock-method` if nothing could open the user again (not for `switch`)
+   */
   lock(user: UserKey, why: LockReason): Promise<void>
   destroy(user: UserKey): Promise<void>
   methods(user: UserKey): Promise<readonly UnlockMethod[]>

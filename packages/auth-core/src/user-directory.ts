@@ -1,7 +1,7 @@
 import { Subject } from 'rxjs'
 import { AuthError } from './errors.ts'
 import { type DeviceRecordDraft, RevisionConflict, type SessionStore, StoreUnavailable, type UserRecordDraft } from './ports.ts'
-import { SingleFlight } from './single-flight.ts'
+import { StoredCopies } from './stored-copies.ts'
 import type { DeviceRecord, UserKey, UserRecord } from './user-record.ts'
 import type { World } from './world/index.ts'
 
@@ -23,34 +23,44 @@ export class UserDirectory {
   readonly changed$ = new Subject<void>()
   readonly #store: SessionStore
   readonly #world: World
-  readonly #records = new Map<UserKey, UserRecord>()
+  readonly #users: StoredCopies<UserKey, UserRecord>
+  readonly #device: StoredCopies<'device', DeviceRecord>
   readonly #looks = new Map<UserKey, { readonly wallMs: number; readonly monotonicMs: number }>()
-  readonly #reads = new SingleFlight<UserKey, UserRecord | null>()
-  /** Counts this tab's writes of a user, so that a read begun before a write does not overwrite what it wrote. */
-  readonly #writes = new Map<UserKey, number>()
-  #device: DeviceRecord | undefined
 
   constructor(store: SessionStore, world: World) {
     this.#store = store
     this.#world = world
+    this.#users = new StoredCopies(
+      (key) => this.#bounded(store.read(key)),
+      (key, isNew) => {
+        this.#looks.set(key, { wallMs: world.clock.nowMs(), monotonicMs: world.clock.monotonicMs() })
+        if (isNew) this.changed$.next()
+      },
+    )
+    this.#device = new StoredCopies(
+      () => this.#bounded(store.device.read()),
+      (_, isNew) => {
+        if (isNew) this.changed$.next()
+      },
+    )
   }
 
   get device(): DeviceRecord | undefined {
-    return this.#device
+    return this.#device.all.get('device')
   }
 
   get records(): ReadonlyMap<UserKey, UserRecord> {
-    return this.#records
+    return this.#users.all
   }
 
   async load(): Promise<void> {
-    const [device, records] = await this.#bounded(Promise.all([this.#store.device.read(), this.#store.list()]))
-    this.#device = device
-    this.#records.clear()
-    for (const record of records) {
-      this.#records.set(record.key, record)
-      this.#noteLook(record.key)
-    }
+    await Promise.all([
+      this.#device.look('device'),
+      this.#users.lookAtAll(
+        ({ key }) => key,
+        () => this.#bounded(this.#store.list()),
+      ),
+    ])
   }
 
   /** The user's record, read from storage if this tab has not looked for a second. */
@@ -61,29 +71,17 @@ export class UserDirectory {
       look !== undefined &&
       Math.abs(clock.nowMs() - look.wallMs) < TRUST_COPY_MS &&
       Math.abs(clock.monotonicMs() - look.monotonicMs) < TRUST_COPY_MS
-    return fresh ? (this.#records.get(key) ?? null) : this.reread(key)
+    return fresh ? (this.records.get(key) ?? null) : this.reread(key)
   }
 
   reread(key: UserKey): Promise<UserRecord | null> {
-    return this.#reads.run(key, async () => {
-      const writesBefore = this.#writes.get(key)
-      const record = await this.#bounded(this.#store.read(key))
-      if (this.#writes.get(key) !== writesBefore) return this.#records.get(key) ?? null
-      this.#put(key, record)
-      return record
-    })
+    return this.#users.look(key)
   }
 
   async rereadDevice(): Promise<DeviceRecord> {
-    const device = await this.#bounded(this.#store.device.read())
-    this.#putDevice(device)
+    const device = await this.#device.look('device')
+    if (!device) throw new StoreUnavailable('storage-damaged', 'The device record is gone.')
     return device
-  }
-
-  /** Looks at everything again: for a store whose change may concern users this tab does not know. */
-  async reload(): Promise<void> {
-    await this.load()
-    this.changed$.next()
   }
 
   async findByTag(tag: string): Promise<UserRecord | null> {
@@ -91,44 +89,46 @@ export class UserDirectory {
   }
 
   async createUser(draft: UserRecordDraft): Promise<UserRecord> {
-    const record = await this.#bounded(this.#store.update(draft.key, null, draft))
-    this.#wrote(draft.key, record)
-    return record
+    return this.#users.write(draft.key, async () => {
+      const stored = await this.#bounded(this.#store.update(draft.key, null, draft))
+      return { stored, result: stored }
+    })
   }
 
   /** @returns the stored record, or `null` when the user is gone or `change` found nothing to do */
   async updateUser(key: UserKey, change: (record: UserRecord) => UserRecordDraft | null): Promise<UserRecord | null> {
-    return this.#untilWon(async () => {
-      const record = await this.#bounded(this.#store.read(key))
-      const next = record && change(record)
-      if (!record || !next) {
-        this.#put(key, record)
-        return null
-      }
-      const stored = await this.#bounded(this.#store.update(key, record.revision, next))
-      this.#wrote(key, stored)
-      return stored
-    })
+    return this.#untilWon(() =>
+      this.#users.write(key, async () => {
+        const record = await this.#bounded(this.#store.read(key))
+        const next = record && change(record)
+        if (!record || !next) return { stored: record, result: null }
+        const stored = await this.#bounded(this.#store.update(key, record.revision, next))
+        return { stored, result: stored }
+      }),
+    )
   }
 
   /** Removes the user's record if it is there and `agree` still does. */
   async removeUser(key: UserKey, agree: (record: UserRecord) => boolean): Promise<void> {
-    await this.#untilWon(async () => {
-      const record = await this.#bounded(this.#store.read(key))
-      if (record && !agree(record)) return this.#put(key, record)
-      if (record) await this.#bounded(this.#store.remove(key, record.revision))
-      this.#wrote(key, null)
-    })
+    await this.#untilWon(() =>
+      this.#users.write(key, async () => {
+        const record = await this.#bounded(this.#store.read(key))
+        if (record && !agree(record)) return { stored: record, result: undefined }
+        if (record) await this.#bounded(this.#store.remove(key, record.revision))
+        return { stored: null, result: undefined }
+      }),
+    )
   }
 
   async updateDevice(change: (device: DeviceRecord) => DeviceRecordDraft | null): Promise<DeviceRecord> {
-    return this.#untilWon(async () => {
-      const device = await this.#bounded(this.#store.device.read())
-      const next = change(device)
-      const stored = next ? await this.#bounded(this.#store.device.update(device.revision, next)) : device
-      this.#putDevice(stored)
-      return stored
-    })
+    return this.#untilWon(() =>
+      this.#device.write('device', async () => {
+        const device = await this.#bounded(this.#store.device.read())
+        const next = change(device)
+        const stored = next ? await this.#bounded(this.#store.device.update(device.revision, next)) : device
+        return { stored, result: stored }
+      }),
+    )
   }
 
   async #untilWon<T>(attempt: () => Promise<T>): Promise<T> {
@@ -161,29 +161,5 @@ export class UserDirectory {
     } finally {
       stop()
     }
-  }
-
-  #wrote(key: UserKey, record: UserRecord | null): void {
-    this.#writes.set(key, (this.#writes.get(key) ?? 0) + 1)
-    this.#put(key, record)
-  }
-
-  #put(key: UserKey, record: UserRecord | null): void {
-    this.#noteLook(key)
-    if (this.#records.get(key)?.revision === record?.revision) return
-    if (record) this.#records.set(key, record)
-    else this.#records.delete(key)
-    this.changed$.next()
-  }
-
-  #putDevice(device: DeviceRecord): void {
-    if (this.#device?.revision === device.revision) return
-    this.#device = device
-    this.changed$.next()
-  }
-
-  #noteLook(key: UserKey): void {
-    const { clock } = this.#world
-    this.#looks.set(key, { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() })
   }
 }

@@ -126,9 +126,10 @@ export class SlotVault implements DeviceVault {
     })
   }
 
-  /** In every tab: what opens without a secret is destroyed, and keys that were opened before count no more. */
-  async lock(user: UserKey, _why: LockReason): Promise<void> {
+  /** In every tab keys that were opened before count no more, and what opens without a secret is destroyed (not for a mere switch). */
+  async lock(user: UserKey, why: LockReason): Promise<void> {
     await this.#change(user, (row) => {
+      if (why === 'switch') return Object.keys(row.slots).length === 0 ? row : { ...row, locks: row.locks + 1 }
       const locked = withoutDeviceSlot(row)
       if (methodsOf(locked.slots).length === 0) {
         throw noUnlockMethod('There is no way to open this user again without the server. Enable a password or passphrase first.')
