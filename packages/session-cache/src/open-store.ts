@@ -35,7 +35,7 @@ import { unavailable } from './store-failure.ts'
 import { parseUserRow, storedUserRow } from './user-row.ts'
 import { UserRows } from './user-rows.ts'
 import { canDeriveHere, deriveInWorker } from './web/derive-in-worker.ts'
-import { dexieStorage } from './web/dexie-storage.ts'
+import { dexieStorage, withStrictDurability } from './web/dexie-storage.ts'
 import { watchPageActivity } from './web/watch-activity.ts'
 import { webKeyProvider } from './web/web-key-provider.ts'
 
@@ -74,7 +74,7 @@ export async function openStore(
 ): Promise<OpenStore> {
   if (!globalThis.crypto?.subtle) throw unavailable('insecure-context')
   const inBrowser = typeof indexedDB !== 'undefined'
-  const storage = options.storage ?? (inBrowser ? dexieStorage() : undefined)
+  const storage = options.storage ? withStrictDurability(options.storage) : inBrowser ? dexieStorage() : undefined
   if (!storage) throw unavailable('unsupported-environment')
   const ownKeys = !options.keys && inBrowser ? webKeyProvider(context.appId) : undefined
   const keys = options.keys ?? ownKeys ?? memoryKeyProvider()

@@ -1,6 +1,7 @@
 import type { UserKey, UserRecordDraft } from '@nightlatch/auth-core'
 import { type StoreDevice, sessionStoreContract } from '@nightlatch/auth-core/testing'
 import { realWorld } from '@nightlatch/auth-core/world'
+import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
 import { expect, test } from 'vitest'
 import { rxdbSessionStore } from './rxdb-session-store.ts'
 import { deleteDatabase, deleteEverything, settled } from './testing/browser-databases.ts'
@@ -22,7 +23,10 @@ function dexieDevice(): StoreDevice {
   }
 }
 
-test('the transactions of the stored users are strict', async () => {
+test.each([
+  ['by default', {}],
+  ["also over an app's own Dexie storage", { storage: getRxStorageDexie() }],
+] as const)('the transactions of the stored users are strict, %s', async (_how, options) => {
   const asked: (IDBTransactionOptions | undefined)[] = []
   const transaction = IDBDatabase.prototype.transaction
   IDBDatabase.prototype.transaction = function (names, mode, options) {
@@ -30,7 +34,7 @@ test('the transactions of the stored users are strict', async () => {
     return transaction.call(this, names, mode, options)
   }
   try {
-    const store = rxdbSessionStore()
+    const store = rxdbSessionStore(options)
     await store.open({ appId: 'strict', issuer: 'https://api.example.org', world: realWorld() })
     asked.length = 0
     await store.update(ann, null, draft)
