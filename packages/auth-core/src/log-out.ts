@@ -3,7 +3,7 @@ import { authErrorOf } from './auth-failure.ts'
 import { AuthError } from './errors.ts'
 import { given } from './given.ts'
 import type { Leave, LeaveReason, LeaveReport, Unsynced, UserData } from './ports.ts'
-import { randomId } from './random-id.ts'
+import { queueRevocation } from './revocation-outbox.ts'
 import type { User } from './user.ts'
 import { type PendingLeave, type UserKey, type UserRecord, withoutIntent } from './user-record.ts'
 
@@ -104,23 +104,19 @@ export function leaveOf(
 }
 
 /**
- * Makes the leave final: the device record first, with the revocation and the decision in one write, then the user's own record.
+ * Makes the leave final: the decision in the device record first, then what follows from it for the user's own record.
  * A crash between the two is finished at the next start. Answers to older requests find another epoch and write nothing (S4, S5).
  */
 export async function commitLeave(context: AppContext, key: UserKey, to: PendingLeave['to']): Promise<void> {
   const { directory, world } = context
   const record = await directory.reread(key)
   if (!record) return
-  const { revokeHandle } = record
-  const outboxId = randomId(world.random)
   await directory.updateDevice((device) => {
     const epoch = Math.max(device.epoch, record.epoch) + 1
-    const queued = revokeHandle === undefined ? [] : [{ id: outboxId, revokeHandle, queuedAtMs: world.clock.nowMs() }]
     return {
       ...device,
       epoch,
       currentUser: device.currentUser === key ? null : device.currentUser,
-      outbox: [...device.outbox, ...queued],
       wipes: to === 'removed' ? [...device.wipes, { incarnation: record.incarnation, requestedAtMs: world.clock.nowMs() }] : device.wipes,
       leaves: [...(device.leaves ?? []).filter((leave) => leave.key !== key), { key, epoch, to }],
     }
@@ -129,22 +125,34 @@ export async function commitLeave(context: AppContext, key: UserKey, to: Pending
 }
 
 /** Carries out what the device record has decided; also what an earlier run did not get to. */
-export async function finishLeaves({ directory, vault }: AppContext): Promise<void> {
+export async function finishLeaves(context: AppContext): Promise<void> {
+  const { directory } = context
   const { leaves = [] } = await directory.rereadDevice()
-  for (const { key, epoch, to } of leaves) {
-    if (to === 'removed') {
-      await vault?.destroy(key)
-      await directory.removeUser(key, (record) => record.epoch < epoch)
-    } else {
-      await directory.updateUser(key, (record) => (record.epoch < epoch ? loggedOut(record, epoch) : null))
-    }
-  }
   if (leaves.length === 0) return
+  for (const leave of leaves) await carryOut(context, leave)
   await directory.updateDevice((device) => {
     const { leaves: standing = [], ...rest } = device
     const left = standing.filter((leave) => !leaves.some((done) => done.key === leave.key && done.epoch === leave.epoch))
     return left.length === 0 ? rest : { ...rest, leaves: left }
   })
+}
+
+/** Queues the revocation of the very session that the record gives up, even if it is another one than at the decision. */
+async function carryOut(context: AppContext, { key, epoch, to }: PendingLeave): Promise<void> {
+  const { directory, vault } = context
+  for (;;) {
+    const record = await directory.reread(key)
+    if (!record || record.epoch >= epoch) return // gone, or logged in again since
+    const { revokeHandle } = record
+    if (revokeHandle !== undefined) await queueRevocation(context, revokeHandle)
+    const isSame = (now: UserRecord) => now.epoch < epoch && now.revokeHandle === revokeHandle
+    if (to === 'logged-out') {
+      await directory.updateUser(key, (now) => (isSame(now) ? loggedOut(now, epoch) : null))
+    } else {
+      await vault?.destroy(key)
+      await directory.removeUser(key, isSame)
+    }
+  }
 }
 
 function loggedOut(record: UserRecord, epoch: number): UserRecord {

@@ -51,15 +51,14 @@ async function settled({ world, lockName }: AppContext): Promise<void> {
 }
 
 async function takeBack(context: AppContext, key: UserKey): Promise<void> {
-  const { directory, world } = context
+  const { directory } = context
   const record = await directory.reread(key)
   if (!record || !isUncommitted(context, record)) return
-  const { revokeHandle } = record
+  const epoch = record.epoch + 1
   await directory.updateDevice((device) => ({
     ...device,
-    epoch: Math.max(device.epoch, record.epoch + 1),
-    leaves: [...(device.leaves ?? []), { key, epoch: record.epoch + 1, to: 'logged-out' }],
-    outbox: revokeHandle === undefined ? device.outbox : [...device.outbox, { id: key, revokeHandle, queuedAtMs: world.clock.nowMs() }],
+    epoch: Math.max(device.epoch, epoch),
+    leaves: [...(device.leaves ?? []), { key, epoch, to: 'logged-out' }],
   }))
   await finishLeaves(context)
 }

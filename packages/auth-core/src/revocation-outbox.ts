@@ -27,9 +27,7 @@ export class RevocationOutbox {
   /** Ends a session that nobody will use. Best effort: storage trouble here must not hide what led here. */
   async queue(revokeHandle: string | undefined): Promise<void> {
     if (revokeHandle === undefined) return
-    const { directory, world } = this.#context
-    const entry = { id: randomId(world.random), revokeHandle, queuedAtMs: world.clock.nowMs() }
-    await directory.updateDevice((device) => ({ ...device, outbox: [...device.outbox, entry] })).catch(() => {})
+    await queueRevocation(this.#context, revokeHandle).catch(() => {})
     void this.deliver()
   }
 
@@ -72,4 +70,12 @@ export class RevocationOutbox {
     }
     await directory.updateDevice((device) => ({ ...device, outbox: device.outbox.filter((entry) => entry.id !== id) }))
   }
+}
+
+/** Sees to it that the session's end is told, now or after a restart. */
+export async function queueRevocation({ directory, world }: AppContext, revokeHandle: string): Promise<void> {
+  const entry = { id: randomId(world.random), revokeHandle, queuedAtMs: world.clock.nowMs() }
+  await directory.updateDevice((device) =>
+    device.outbox.some((queued) => queued.revokeHandle === revokeHandle) ? null : { ...device, outbox: [...device.outbox, entry] },
+  )
 }

@@ -110,6 +110,10 @@ export class ScriptedServer {
     return [...this.#sessions.values()].filter((session) => !session.over && (userId === undefined || session.userId === userId)).length
   }
 
+  liveSessionIds(): readonly string[] {
+    return [...this.#sessions.values()].filter((session) => !session.over).map(({ id }) => id)
+  }
+
   requests(path: string): readonly SeenRequest[] {
     return this.seen.filter((request) => request.path === path)
   }
