@@ -5,7 +5,7 @@ import { given } from './given.ts'
 import type { Challenge, Grant, ProfileAnswer, SessionStore, UserRecordDraft } from './ports.ts'
 import { randomId } from './random-id.ts'
 import { type Session, sessionAfter } from './session.ts'
-import { type UserKey, type UserRecord, type VaultContents, withoutIntent } from './user-record.ts'
+import { type DeviceRecord, type UserKey, type UserRecord, type VaultContents, withoutIntent } from './user-record.ts'
 
 /** Asks the server. Nothing is stored yet. @throws {AuthError} */
 export async function requestGrant(context: AppContext, credentials: Credentials, signal: AbortSignal | undefined): Promise<Grant> {
@@ -22,6 +22,9 @@ function isChallenge(answer: Grant | Challenge): answer is Challenge {
 /**
  * Stores what the server granted, in the record the user has or else under `newKey`: the user's record, then the device record that makes it current (the commit point). A crash between the two
  * leaves a record with an epoch the device never reached, which the next start takes back (S6). Tells the handle of the session it replaced.
+ *
+ * @param mayCommit a last look at the device record; the log-in is taken back if it says no
+ * @throws {AuthError} `conflict` if it said no
  */
 export async function storeLogIn(
   context: AppContext,
@@ -29,6 +32,7 @@ export async function storeLogIn(
   newKey: UserKey,
   grant: Grant,
   credentials: Credentials,
+  mayCommit: (device: DeviceRecord) => boolean,
 ): Promise<{ readonly record: UserRecord; readonly replaced: string | undefined }> {
   const { directory, serverClock, world } = context
   if (grant.serverOffsetMs !== undefined) serverClock.learn(grant.serverOffsetMs)
@@ -69,8 +73,15 @@ export async function storeLogIn(
       ...given('label', labelOf(grant, credentials)),
     } satisfies UserRecordDraft))
 
-  await directory.updateDevice((device) => ({ ...device, epoch: Math.max(device.epoch, record.epoch), currentUser: key }))
-  return { record, replaced }
+  const isShared = credentials.provider === 'anonymous' && credentials.reuse
+  const { currentUser } = await directory.updateDevice((device) =>
+    mayCommit(device)
+      ? { ...device, epoch: Math.max(device.epoch, record.epoch), currentUser: key, ...(isShared && { anonymous: key }) }
+      : null,
+  )
+  if (currentUser === key) return { record, replaced }
+  await directory.removeUser(key, ({ revision }) => revision === record.revision)
+  throw new AuthError('conflict', 'Another tab logged in at the same moment. Try again.')
 }
 
 function contentsAfter(grant: Grant, session: Session, provider: ProviderName, before: VaultContents | undefined): VaultContents {

@@ -12,7 +12,7 @@ import type { RevocationOutbox } from './revocation-outbox.ts'
 import { canReturn, isLeaving } from './stored-auth-state.ts'
 import { switchTo } from './switch-user.ts'
 import type { User } from './user.ts'
-import type { UserKey, UserRecord } from './user-record.ts'
+import type { DeviceRecord, UserKey, UserRecord } from './user-record.ts'
 import { Verification } from './verification.ts'
 
 /** A log-in does not wait longer than this for what is nice to have: the profile, the unlock key. It arrives when it arrives. */
@@ -76,16 +76,21 @@ export class LogIns {
   }
 
   async #reuseAnonymous(credentials: Credentials, signal: AbortSignal | undefined): Promise<User> {
-    return holdWhileAlive(this.#context, 'anonymous', async () => {
+    const { directory } = this.#context
+    const found = await holdWhileAlive(this.#context, 'anonymous', async () => {
       const standing = await this.#liveAnonymous()
-      if (standing) return this.makeCurrent(standing, signal)
-      const grant = await requestGrant(this.#context, credentials, signal)
-      // Without locks between tabs another one may have been first.
-      const first = await this.#liveAnonymous()
-      if (!first) return this.#accept(grant, credentials)
-      await this.#outbox.queue(grant.revokeHandle)
-      return this.makeCurrent(first, signal)
+      const before = directory.device?.anonymous
+      return standing ? { standing } : { before, grant: await requestGrant(this.#context, credentials, signal) }
     })
+    if (found.standing) return this.makeCurrent(found.standing, signal)
+    try {
+      return await this.#accept(found.grant, credentials, ({ anonymous }) => anonymous === found.before)
+    } catch (error) {
+      // Another tab was first: its user is everybody's.
+      const first = error instanceof AuthError && error.code === 'conflict' ? await this.#liveAnonymous() : undefined
+      if (first) return this.makeCurrent(first, signal)
+      throw error
+    }
   }
 
   async #liveAnonymous(): Promise<UserRecord | undefined> {
@@ -163,7 +168,7 @@ export class LogIns {
     return unlockErrorOf(refusal, 'offline-login-failed')
   }
 
-  async #accept(grant: Grant, credentials: Credentials): Promise<User> {
+  async #accept(grant: Grant, credentials: Credentials, mayCommit: (device: DeviceRecord) => boolean = () => true): Promise<User> {
     const { directory, world } = this.#context
     try {
       const { currentUser } = this.#view
@@ -172,7 +177,7 @@ export class LogIns {
       const key = known?.key ?? (randomId(world.random) as UserKey)
       await this.#admit(key, grant, credentials)
       const { record, replaced } = await holdWhileAlive(this.#context, 'log-in', () =>
-        storeLogIn(this.#context, this.#store, key, grant, credentials),
+        storeLogIn(this.#context, this.#store, key, grant, credentials, mayCommit),
       )
       await this.#dropKeys(currentUser, record.key)
       this.#view.show()

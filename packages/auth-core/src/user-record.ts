@@ -106,6 +106,8 @@ export interface DeviceRecord {
   readonly outbox: readonly PendingRevocation[]
   /** Log-ins by redirect that were begun and not finished. */
   readonly redirects: readonly PendingRedirect[]
+  /** The anonymous user that was made last for whoever wants to share one: two tabs that make one at the same moment see it here (S9). */
+  readonly anonymous?: UserKey
   /** Log-outs and removals that are decided and not yet carried out in the user's own record. */
   readonly leaves?: readonly PendingLeave[]
 }
