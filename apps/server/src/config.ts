@@ -14,6 +14,8 @@ import type { Seed } from './sync/seed.ts'
 
 const serverConfig = z.strictObject({
   collections: z.record(collectionName, collectionConfig).default({}),
+  /** Settings of the command; see `settings.ts`. */
+  server: z.record(z.string(), z.unknown()).optional(),
 })
 
 /** The configuration file. */

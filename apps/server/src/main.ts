@@ -1,22 +1,32 @@
 #!/usr/bin/env node
-import { parseArgs } from 'node:util'
-import { ConfigProblem, DirectoryInUse, jsonLog, KeyFileProblem, startServer } from './index.ts'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { moveData } from './admin/move-data.ts'
+import { ConfigProblem, type Hooks, jsonLog, type ServerOptions, startServer } from './index.ts'
+import { describeSettings, readSettings, type Settings } from './settings.ts'
 
 const usage = `nightlatch-server: accounts, tokens and RxDB sync for Nightlatch apps
 
-  --port N                  default 4400; 0 = any free port
-  --host ADDRESS            default 127.0.0.1
-  --data DIR                where everything is kept; default ./nightlatch-data
-  --database-url URL        PostgreSQL 15+ instead of the built-in database; also DATABASE_URL
-  --config FILE.json        the collections
-  --origin URL              a web app that may call; repeatable
-  --access-life-s N         default 900
-  --session-idle-s N        default 5184000 (60 days)
-  --session-absolute-s N    default 15552000 (180 days)
-  --anonymous-idle-s N      default 15552000 (180 days)
-  --dev-routes              serve /v1/dev/… to this machine (never in production)
-  --help
+  nightlatch-server [settings]                 serves
+  nightlatch-server export FILE [settings]     writes everything but the key file to FILE
+  nightlatch-server import FILE [settings]     fills an empty database from FILE
+
+  --config FILE.json            NIGHTLATCH_CONFIG                   the collections, and a "server" part with settings
+  --hooks FILE.mjs              NIGHTLATCH_HOOKS                    default-exports who may read and write what, by collection
+${describeSettings()}
 `
+
+/** Errors that say what to do. */
+const sentences = new Set([
+  'ConfigProblem',
+  'DirectoryInUse',
+  'KeyFileProblem',
+  'WrongEngine',
+  'WrongIssuer',
+  'NotDurable',
+  'UnsupportedPostgres',
+  'ImportRefused',
+])
 
 try {
   await main()
@@ -27,67 +37,74 @@ try {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      port: { type: 'string', default: '4400' },
-      host: { type: 'string', default: '127.0.0.1' },
-      data: { type: 'string', default: './nightlatch-data' },
-      'database-url': { type: 'string' },
-      config: { type: 'string' },
-      origin: { type: 'string', multiple: true, default: [] },
-      'access-life-s': { type: 'string' },
-      'session-idle-s': { type: 'string' },
-      'session-absolute-s': { type: 'string' },
-      'anonymous-idle-s': { type: 'string' },
-      'dev-routes': { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) {
+  const { settings, config, hooks, help, words } = readSettings(process.argv.slice(2), process.env)
+  if (help) {
     process.stdout.write(usage)
     return
   }
-  const seconds = (flag: 'access-life-s' | 'session-idle-s' | 'session-absolute-s' | 'anonymous-idle-s') =>
-    readNumber(flag, values[flag], 1)
-  const databaseUrl = values['database-url'] ?? process.env.DATABASE_URL
-  const server = await startServer({
-    port: readNumber('port', values.port, 0) ?? 4400,
-    host: values.host,
-    dataDir: values.data,
-    ...(databaseUrl === undefined ? {} : { databaseUrl }),
-    ...(values.config === undefined ? {} : { config: values.config }),
-    origins: values.origin,
-    devRoutes: values['dev-routes'],
-    lifetimes: withoutUndefined({
-      accessS: seconds('access-life-s'),
-      sessionIdleS: seconds('session-idle-s'),
-      sessionAbsoluteS: seconds('session-absolute-s'),
-      anonymousIdleS: seconds('anonymous-idle-s'),
-    }),
-    log: jsonLog((line) => process.stderr.write(line)),
-  })
+  const [command, file, ...rest] = words
+  if (command === 'export' || command === 'import') {
+    if (file === undefined || rest.length > 0) throw new ConfigProblem(`Use: nightlatch-server ${command} FILE`)
+    await moveData(command, file, placeOf(settings), (line) => process.stderr.write(line))
+    return
+  }
+  if (command !== undefined) throw new ConfigProblem(`There is no command "${command}". Try --help.`)
+  await serve(toOptions(settings, config, hooks === undefined ? {} : await loadHooks(hooks)))
+}
+
+async function serve(options: ServerOptions): Promise<void> {
+  const server = await startServer({ ...options, log: jsonLog((line) => process.stderr.write(line)) })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => void server.close().then(() => process.exit(0)))
   }
-  process.stdout.write(`${JSON.stringify({ ready: true, url: server.url })}\n`)
+  process.stdout.write(`${JSON.stringify({ ready: true, url: server.url, metricsUrl: server.metricsUrl })}\n`)
 }
 
-function readNumber(flag: string, value: string | undefined, min: number): number | undefined {
-  if (value === undefined) return undefined
-  if (!/^[0-9]{1,10}$/.test(value) || Number(value) < min)
-    throw new ConfigProblem(`--${flag} must be a whole number of at least ${min}, not "${value}".`)
-  return Number(value)
+function placeOf({ data = './nightlatch-data', databaseUrl, poolSize }: Settings) {
+  return { dataDir: data, databaseUrl, poolSize }
 }
 
-function withoutUndefined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>
-  }
+function toOptions(settings: Settings, config: string | undefined, hooks: Hooks): ServerOptions {
+  const { credentialsPerMinute = 300, requestsPerMinute = 6000, accessLifeS, sessionIdleS, sessionAbsoluteS, anonymousIdleS } = settings
+  return withoutUndefined({
+    ...placeOf(settings),
+    port: settings.port ?? 4400,
+    host: settings.host,
+    keyFile: settings.keyFile,
+    issuer: settings.issuer,
+    config,
+    hooks,
+    origins: settings.origin,
+    devRoutes: settings.devRoutes,
+    proxyHops: settings.proxyHops,
+    metricsPort: settings.metricsPort,
+    limits: { credentialsPerMinute, requestsPerMinute },
+    lifetimes: withoutUndefined({ accessS: accessLifeS, sessionIdleS, sessionAbsoluteS, anonymousIdleS }),
+  })
+}
+
+async function loadHooks(path: string): Promise<Hooks> {
+  const module: unknown = await import(pathToFileURL(resolve(path)).href)
+  const hooks = typeof module === 'object' && module !== null && 'default' in module ? module.default : undefined
+  if (typeof hooks !== 'object' || hooks === null) throw new ConfigProblem(`${path} must default-export hooks by collection.`)
+  return hooks as Hooks
+}
+
+type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
+}
+
+function withoutUndefined<T extends object>(values: T): Defined<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>
 }
 
 /** Mistakes of whoever starts the server get a sentence; everything else gets its stack. */
 function isForPeople(error: unknown): error is Error {
-  if (error instanceof ConfigProblem || error instanceof DirectoryInUse || error instanceof KeyFileProblem) return true
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return code.startsWith('ERR_PARSE_ARGS') || code === 'EADDRINUSE' || code === 'EACCES'
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error ? String(error.code) : ''
+  return (
+    sentences.has(error.name) ||
+    code.startsWith('ERR_PARSE_ARGS') ||
+    ['EADDRINUSE', 'EACCES', 'ECONNREFUSED', 'EEXIST', 'ENOENT'].includes(code)
+  )
 }
