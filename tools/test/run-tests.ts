@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { provideChromium } from './chromium.ts'
+import { provideServerPrograms } from './server-programs.ts'
 import { runStaticBlock } from './static-block.ts'
 import { closingLine, isSuccess, sum, type Tally } from './tally.ts'
 import { runVitestBlock, skipVitestBlock } from './vitest-block.ts'
@@ -16,7 +17,10 @@ const blocks: Block[] = [
   {
     name: 'node',
     budgetS: 360,
-    run: (filters) => runVitestBlock(root, { project: 'node', testFiles: '{packages,apps,tools}/**/*.test.ts' }, filters),
+    run: (filters) => {
+      provideServerPrograms()
+      return runVitestBlock(root, { project: 'node', testFiles: '{packages,apps,tools}/**/*.test.ts' }, filters)
+    },
   },
   { name: 'chromium', budgetS: 60, run: (filters) => inChromium('chromium', 'packages/**/*.browser.test.ts', filters) },
   { name: 'stories', budgetS: 150, run: (filters) => inChromium('stories', 'apps/**/*.story.test.ts', filters) },
