@@ -4,6 +4,7 @@ import type { HaltReport } from './guard-api.ts'
 import { halt } from './halt.ts'
 import { Lease } from './lease.ts'
 import type { SyncPolicy } from './policy.ts'
+import { Pulse } from './pulse.ts'
 import type { Replication, RunContext } from './replication.ts'
 import type { TellEvent } from './sync-events.ts'
 import type { SyncSession } from './sync-session.ts'
@@ -24,7 +25,14 @@ export interface ConductorOptions {
   readonly policy: Required<SyncPolicy>
   readonly tell: TellEvent
   readonly changed: () => void
+  /** Once a second. */
+  readonly beat: () => void
   readonly onLoginRequired: (session: SyncSession, reason: string) => void
+}
+
+interface LeaseRun extends RunContext {
+  /** The lease numbers under which this run may send. */
+  readonly numbers: Map<Registration, number>
 }
 
 /**
@@ -41,16 +49,19 @@ export class Conductor {
   /** This user is leaving, here or in another tab, or has left. */
   leaving: Extract<HaltedBy, 'leave' | 'lock'> | undefined
   disposed = false
+  readonly pulse: Pulse
   readonly #options: ConductorOptions
   readonly #lease: Lease
   readonly #over = new WeakMap<SyncSession, string>()
-  #run: (RunContext & { readonly startedAtMs: number }) | undefined
+  #run: LeaseRun | undefined
   #turn: Promise<unknown> = Promise.resolve()
   #halting = false
+  #yielding = false
   #unknownOutcome = 0
 
   constructor(options: ConductorOptions) {
     this.#options = options
+    this.pulse = new Pulse(options.world, options.beat)
     this.#lease = new Lease(options.world.locks, () => {
       options.tell({ type: 'lease', state: 'held' })
       void this.reconcile()
@@ -133,9 +144,43 @@ export class Conductor {
     this.#options.changed()
   }
 
+  /** The tab that leads has given no sign of life: fence it off and lead. */
+  async takeOver(): Promise<void> {
+    const { user } = this
+    if (user === undefined || this.leads || !this.#mayRun()) return
+    await this.fenceOff()
+    this.#lease.take(user)
+    await this.reconcile()
+  }
+
+  async fenceOff(): Promise<void> {
+    await Promise.all([...this.registrations].filter(({ left }) => !left).map(({ replication }) => replication.fenceOff()))
+  }
+
+  /** Lets another tab lead and stands in line behind it. */
+  async handOver(): Promise<void> {
+    if (!this.#run) return
+    this.#yielding = true
+    await this.reconcile()
+    this.#yielding = false
+    await this.reconcile()
+  }
+
+  /** After this tab stood still another one may lead now; only storage knows. */
+  async #stillLeads(numbers: ReadonlyMap<Registration, number>): Promise<boolean> {
+    if (!this.pulse.stoodStill) return true
+    const checks = [...numbers].map(async ([{ replication }, number]) => (await replication.leaseNumber()) === number)
+    const same = await Promise.all(checks).catch(() => [false])
+    if (same.every(Boolean)) return true
+    this.#options.tell({ type: 'lease', state: 'lost' })
+    void this.handOver()
+    return false
+  }
+
   #mayRun(): SyncSession | undefined {
     const { session } = this
-    if (!session || this.disposed || this.paused || this.asleep || this.leaving || this.#over.has(session)) return undefined
+    if (!session || this.disposed || this.paused || this.asleep || this.#yielding || this.leaving || this.#over.has(session))
+      return undefined
     return session
   }
 
@@ -151,6 +196,7 @@ export class Conductor {
   async #start(session: SyncSession): Promise<void> {
     const { world, policy, tell, changed } = this.#options
     const gate = new Gate()
+    const numbers = new Map<Registration, number>()
     const tokens = new TokenSource({
       session,
       gate,
@@ -163,7 +209,7 @@ export class Conductor {
       },
       onDelay: (retryAtMs) => tell({ type: 'token-delayed', retryAtMs }),
     })
-    this.#run = { session, gate, tokens, startedAtMs: world.clock.nowMs() }
+    this.#run = { session, gate, tokens, numbers, stillLeads: () => this.#stillLeads(numbers) }
     const mine = [...this.registrations].filter((registration) => this.#belongs(registration, session))
     tell({ type: 'started', userId: session.userId, replications: mine.length })
     const run = this.#run
@@ -171,8 +217,10 @@ export class Conductor {
     void tokens.current().catch(() => {}) // a session that is over is noticed also when there is nothing to send
   }
 
-  async #startOne({ replication }: Registration, run: RunContext): Promise<void> {
+  async #startOne(registration: Registration, run: LeaseRun): Promise<void> {
+    const { replication } = registration
     try {
+      run.numbers.set(registration, await replication.leaseNumber())
       await replication.start(run)
     } catch (error) {
       const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown'

@@ -36,6 +36,7 @@ export interface LaneOptions {
   readonly session: SyncSession
   readonly gate: Gate
   readonly tokens: TokenSource
+  readonly stillLeads: () => Promise<boolean>
   readonly origin: Origin
   /** For trouble that concerns this collection and direction alone. */
   readonly pacer: Pacer
@@ -111,17 +112,24 @@ export class Lane {
   /** Parks until this lane may send. `undefined`: the gate has closed. */
   async #pass(prepare?: () => Promise<void>): Promise<Pass | undefined> {
     const { gate, tokens, origin, pacer } = this.#options
+    const tickets: Ticket[] = []
     this.#park(1)
     try {
       const own = await pacer.turn(gate.closing)
+      if (own) tickets.push(own)
       const shared = own && (await origin.pacer.turn(gate.closing))
+      if (shared) tickets.push(shared)
       if (shared) await prepare?.()
+      if (shared && !(await this.#options.stillLeads())) return undefined
       const token = shared && (await untilAborted(tokens.current(), gate.closing).catch(() => undefined))
-      if (own && shared && token !== undefined && gate.open) return { own, origin: shared, token }
-      own?.dropped()
-      shared?.dropped()
+      if (own && shared && token !== undefined && gate.open) {
+        const pass = { own, origin: shared, token }
+        tickets.length = 0
+        return pass
+      }
       return undefined
     } finally {
+      for (const ticket of tickets) ticket.dropped()
       this.#park(-1)
     }
   }

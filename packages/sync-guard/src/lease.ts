@@ -33,6 +33,13 @@ export class Lease {
     this.#locks.hold(`nightlatch-sync:${name}`, hold, { signal: giving.signal }).catch(() => {})
   }
 
+  /** Takes it without waiting for a holder that gives no sign of life. Who held it must be fenced off by other means. */
+  take(name: string): void {
+    this.want(name)
+    this.#held = true
+    this.#changed()
+  }
+
   release(): void {
     const waiting = this.#waiting
     this.#waiting = undefined

@@ -31,6 +31,8 @@ export interface RunContext {
   readonly session: SyncSession
   readonly gate: Gate
   readonly tokens: TokenSource
+  /** Whether this tab may still send; asks storage only after the tab stood still. */
+  readonly stillLeads: () => Promise<boolean>
 }
 
 export interface ReplicationDeps {
@@ -50,6 +52,8 @@ interface Run extends Haltable {
   readonly notes: SentNotes
   readonly stop: () => void
 }
+
+const LEASE = 'lease'
 
 /** One guarded replication: what the app asked for, and RxDB's replication state while one runs. Made anew for every run, never paused. */
 export class Replication {
@@ -107,6 +111,7 @@ export class Replication {
       inFlight: lanes.reduce((sum, lane) => sum + lane.inFlight, 0),
       firstSyncDone: this.#firstSyncDone,
       received: this.#received,
+      ...(this.#pulledAtMs !== undefined && { pulledAtMs: this.#pulledAtMs }),
     }
   }
 
@@ -124,10 +129,11 @@ export class Replication {
       const pacer = this.#pacer()
       pacers.push(pacer)
       const emitError = (error: SyncError) => state.subjects.error.next(error as never)
-      const { session, tokens } = context
+      const { session, tokens, stillLeads } = context
       return new Lane({
         session,
         tokens,
+        stillLeads,
         gate,
         direction,
         collection: name,
@@ -182,6 +188,16 @@ export class Replication {
     return run?.notes.unknown ?? 0
   }
 
+  /** Counts up with every tab that takes the lease from a silent one, and with every end of a session. */
+  async leaseNumber(): Promise<number> {
+    return (await (await this.#deps.store).read<number>(LEASE)) ?? 0
+  }
+
+  /** From now on whoever leads under an older number may not send. */
+  async fenceOff(): Promise<void> {
+    await (await this.#deps.store).write(LEASE, (await this.leaseNumber()) + 1)
+  }
+
   hurry(): void {
     for (const pacer of this.#run?.pacers ?? []) pacer.hurry()
   }
@@ -227,11 +243,6 @@ export class Replication {
   /** Whether the server has the document as it is stored here now. */
   async isUploaded(documentId: string): Promise<boolean> {
     return (await (await this.#meta).unacknowledged([documentId])).size === 0
-  }
-
-  /** Whether everything the server had at some time after `atMs` is here, or there is nothing to pull. */
-  pulledSince(atMs: number): boolean {
-    return !this.plan.pulls || (this.#pulledAtMs ?? 0) > atMs
   }
 
   async close(): Promise<void> {

@@ -64,7 +64,8 @@ class Guard implements SyncGuard {
   #database: OpenedDatabase | undefined
   #parted: Promise<void> = Promise.resolve()
   #openWrites: (() => void) | undefined
-  #elsewhere: { readonly user: string; readonly activity: Activity } | undefined
+  #elsewhere: { readonly user: string; readonly activity: Activity; readonly heardAtMs: number } | undefined
+  #followingSinceMs = 0
   #ending: Promise<EndReport> | undefined
   #stateIsDue = false
 
@@ -80,6 +81,7 @@ class Guard implements SyncGuard {
       policy: this.#policy,
       tell: this.#journal.tell,
       changed: () => this.#changed(),
+      beat: () => this.#beat(),
       onLoginRequired: ({ userId }, reason) => queueMicrotask(() => onLoginRequired?.({ reason, userId })),
     })
     this.#states = new BehaviorSubject(this.state)
@@ -180,7 +182,9 @@ class Guard implements SyncGuard {
       if (wasPaused) await this.resume()
       for (const { replication } of this.#mine()) replication.reSync()
       const done = (state: SyncState) =>
-        state.pending.exact && state.pending.count === 0 && this.#mine().every(({ replication }) => replication.pulledSince(startedAtMs))
+        state.pending.exact &&
+        state.pending.count === 0 &&
+        this.#mine().every(({ replication: { plan, name } }) => !plan.pulls || (state.collections[name]?.pulledAtMs ?? 0) > startedAtMs)
       const stoppedBy = await waitForState(
         { world: this.#world, state$: this.state$, hurry: () => this.#hurry() },
         { timeoutMs, signal, done },
@@ -241,6 +245,7 @@ class Guard implements SyncGuard {
   async dispose(): Promise<void> {
     this.#conductor.disposed = true
     for (const stop of this.#stopListening) stop()
+    this.#conductor.pulse.stop()
     await this.#conductor.reconcile()
     await this.#closeUser()
     this.#tabs.close()
@@ -264,6 +269,7 @@ class Guard implements SyncGuard {
     ])
     try {
       this.#openWrites = await refuseWrites(this.#collections())
+      if (silentTabs > 0) await this.#conductor.fenceOff()
       const left = await this.#countLeft()
       if (left > 0 && session.canKeep === false && unsynced !== 'discard') throw pendingWrites(left)
       if (unsynced === 'discard') await this.#discard()
@@ -315,13 +321,16 @@ class Guard implements SyncGuard {
       case 'resume':
         return this.#pauseHere(false)
       case 'activity':
-        this.#elsewhere = message
+        this.#elsewhere = { ...message, heardAtMs: this.#world.clock.monotonicMs() }
         if (message.loginRequired !== undefined && this.#conductor.session && message.user === user) {
           this.#conductor.loginIsRequired(this.#conductor.session, message.loginRequired)
         }
         return this.#changed()
       case 'hurry':
         if (message.user === user) this.#hurryHere()
+        return
+      case 'hand-over':
+        if (message.user === user && !this.#world.lifecycle.visible) await this.#conductor.handOver()
         return
       case 'leave':
         if (message.user !== user) return
@@ -473,9 +482,27 @@ class Guard implements SyncGuard {
       this.#world.lifecycle.watch((signal) => {
         if (signal === 'frozen' || signal === 'page-hidden') sleep(true)
         else if (signal === 'resumed' || signal === 'page-shown') sleep(false)
-        else if (signal === 'visible') wake()
+        else if (signal === 'visible') {
+          wake()
+          this.#askForLead()
+        }
       }),
     ]
+  }
+
+  /** A hidden tab may be throttled or frozen at any time; the one that is looked at syncs better. */
+  #askForLead(): void {
+    const { leads, user } = this.#conductor
+    if (!leads && user !== undefined) this.#tabs.tell({ kind: 'hand-over', user })
+  }
+
+  #beat(): void {
+    const nowMs = this.#world.clock.monotonicMs()
+    const { leads, user, pulse } = this.#conductor
+    if (leads || user === undefined || pulse.stoodStill) this.#followingSinceMs = nowMs
+    if (leads) this.#tellActivity()
+    const heardAtMs = this.#elsewhere?.user === user ? (this.#elsewhere?.heardAtMs ?? 0) : 0
+    if (!leads && nowMs - Math.max(heardAtMs, this.#followingSinceMs) > SILENT_MS) void this.#conductor.takeOver()
   }
 
   get #tabDeadlineMs(): number {
@@ -526,6 +553,9 @@ const IDLE_PARTS: AttachParts = {
 function notNow(): SyncError {
   return new SyncError('session-ended', 'Nothing is sent before a run has begun.')
 }
+
+/** A tab that leads and says nothing for this long is not waited for. */
+const SILENT_MS = 5_000
 
 const NOTHING_TO_END: EndReport = { uploaded: 0, kept: 0, discarded: 0, unknownOutcome: 0, silentTabs: 0 }
 

@@ -27,6 +27,8 @@ export interface CollectionSyncState {
   readonly firstSyncDone: boolean
   /** Documents received in this run. */
   readonly received: number
+  /** When everything that the server had was here last, as far as this tab knows. Milliseconds since 1970. */
+  readonly pulledAtMs?: number
 }
 
 /** What the guard finds a collection doing, or waiting for. */

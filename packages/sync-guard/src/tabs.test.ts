@@ -1,4 +1,4 @@
-import { realmLocks, realWorld } from '@nightlatch/auth-core/world'
+import { type LifecycleSignal, realmLocks, realWorld, type World } from '@nightlatch/auth-core/world'
 import { getRxStorageMemory } from 'rxdb/plugins/storage-memory'
 import { expect, onTestFinished, test } from 'vitest'
 import { eventually, FakeSession, freshName, pause, synced, type TestApp, testApp } from '../test/guarded-app.ts'
@@ -90,3 +90,115 @@ test('G7: a pause reaches all tabs, and so does its end', async () => {
   await second.guard.resume()
   await eventually(() => server.document('notes', 'a') !== undefined)
 })
+
+test('G1: a frozen tab that leads is replaced after 5 s of silence, and is fenced before its next send', { timeout: 20_000 }, async () => {
+  const server = await WireServer.start()
+  onTestFinished(() => server.stop())
+  server.validTokens.add('token-1').add('token-2')
+  const locks = realmLocks()
+  const storage = getRxStorageMemory()
+  const shared = { id: freshName('tabs'), databaseName: freshName('db') }
+  const frozen = freezableWorld({ ...realWorld(), locks: { ...locks, acrossTabs: true } })
+  const tab = (token: string, world: World) =>
+    testApp({
+      id: shared.id,
+      server,
+      multiInstance: true,
+      storage: { ...storage, name: freshName('memory') },
+      session: new FakeSession('ada', token, { databaseName: shared.databaseName }),
+      world,
+    })
+  const first = await tab('token-1', frozen.world)
+  await first.until(synced)
+  const second = await tab('token-2', { ...realWorld(), locks: { ...locks, acrossTabs: true } })
+  await eventually(() => second.guard.state.kind === 'synced')
+
+  frozen.freeze()
+  await eventually(() => second.events.some(({ type }) => type === 'started'), 10_000)
+  const fencedAtMs = performance.now()
+  await second.db.notes.insert({ id: 'a', text: 'x' }) // RxDB tells the first tab of it too, as if that one had just woken
+  await eventually(() => server.document('notes', 'a') !== undefined)
+  await pause(100)
+
+  expect(server.requests.filter(({ atMs, token }) => token === 'token-1' && atMs > fencedAtMs)).toEqual([])
+  expect(server.writers.get('token-2')).toEqual(['a'])
+  frozen.thaw()
+  await eventually(() => first.events.some((event) => event.type === 'lease' && event.state === 'lost'))
+  await first.db.notes.insert({ id: 'b', text: 'y' })
+  await eventually(() => server.document('notes', 'b') !== undefined)
+  expect(server.writers.get('token-2')).toEqual(['a', 'b'])
+})
+
+test('a tab that becomes visible takes the lead from a hidden one', async () => {
+  const server = await WireServer.start()
+  onTestFinished(() => server.stop())
+  server.validTokens.add('token-1')
+  const locks = realmLocks()
+  const storage = getRxStorageMemory()
+  const shared = { id: freshName('tabs'), databaseName: freshName('db') }
+  const visibility = () => {
+    const listeners = new Set<(signal: LifecycleSignal) => void>()
+    const lifecycle = {
+      visible: true,
+      watch: (listener: (signal: LifecycleSignal) => void) => {
+        listeners.add(listener)
+        return () => void listeners.delete(listener)
+      },
+    }
+    const show = (visible: boolean) => {
+      lifecycle.visible = visible
+      for (const listener of listeners) listener(visible ? 'visible' : 'hidden')
+    }
+    return { lifecycle, show }
+  }
+  const tab = async (view: ReturnType<typeof visibility>) =>
+    testApp({
+      id: shared.id,
+      server,
+      multiInstance: true,
+      storage: { ...storage, name: freshName('memory') },
+      session: new FakeSession('ada', 'token-1', { databaseName: shared.databaseName }),
+      world: { ...realWorld(), locks: { ...locks, acrossTabs: true }, lifecycle: view.lifecycle },
+    })
+  const [one, two] = [visibility(), visibility()]
+  const first = await tab(one)
+  await first.until(synced)
+  const second = await tab(two)
+  one.show(false)
+
+  two.show(true)
+
+  await eventually(() => second.events.some(({ type }) => type === 'started'))
+  await second.db.notes.insert({ id: 'a', text: 'x' })
+  await eventually(() => server.document('notes', 'a') !== undefined)
+})
+
+/** A world whose timers and messages stand still on demand, as those of a frozen tab. */
+function freezableWorld(world: World): { readonly world: World; freeze(): void; thaw(): void } {
+  let frozen = false
+  const missed: (() => void)[] = []
+  const whenAwake = (work: () => void) => (frozen ? void missed.push(work) : work())
+  return {
+    world: {
+      ...world,
+      timers: { start: (delayMs, callback, options) => world.timers.start(delayMs, () => whenAwake(callback), options) },
+      channels: {
+        open: (name) => {
+          const channel = world.channels.open(name)
+          return {
+            post: (message) => whenAwake(() => channel.post(message)),
+            listen: (listener) => channel.listen((message) => whenAwake(() => listener(message))),
+            close: () => channel.close(),
+          }
+        },
+      },
+    },
+    freeze: () => {
+      frozen = true
+    },
+    thaw: () => {
+      frozen = false
+      for (const work of missed.splice(0)) work()
+    },
+  }
+}
