@@ -6,6 +6,7 @@ import { defaultKdf, deriveKey, floorKdf, secretBytes } from './key-derivation.t
 import type { RxdbSessionStoreOptions } from './open-store.ts'
 import { rxdbSessionStore, type VaultedSessionStore } from './rxdb-session-store.ts'
 import { databaseNames, deleteDatabase, deleteEverything, settled } from './testing/browser-databases.ts'
+import { isolatedMemoryStorage } from './testing/isolated-memory-storage.ts'
 import { deriveInWorker } from './web/derive-in-worker.ts'
 
 const ann = 'key-ann' as UserKey
@@ -156,6 +157,14 @@ test('R-19: each part that the browser may evict alone is noticed, and nothing o
     await closeTabs()
     await deleteEverything()
   }
+})
+
+test('memory that forgets by design is not evicted', async () => {
+  const device = newDevice()
+  await openTab(device, { storage: isolatedMemoryStorage() })
+  await closeTabs()
+
+  await expect(openTab(device, { storage: isolatedMemoryStorage() })).resolves.toBeDefined()
 })
 
 test('private mode or blocked site data is unavailable, not signed out', async () => {

@@ -269,6 +269,28 @@ describe('locks', () => {
     expect(await vaultOf(tab)).toBe('open')
   })
 
+  test('S8: a switch closes the user in memory and keeps what opens without a secret', async () => {
+    const { tab, storage, context } = await deviceOfAnn()
+    const before = await rowOf(storage, context)
+
+    await tab.vault.lock(ann, 'switch')
+
+    const after = await rowOf(storage, context)
+    expect(after.slots).toEqual(before.slots)
+    expect(after.locks).toBe(before.locks + 1)
+    expect(await vaultOf(tab)).toBe('open')
+  })
+
+  test('S8, stay "unlock": after a switch the secret is asked for again, in every tab', async () => {
+    const { tab, openTab } = await deviceOfAnn({ stay: 'unlock' })
+    const other = await openTab()
+    expect(await vaultOf(other)).toBe('open')
+
+    await tab.vault.lock(ann, 'switch')
+
+    expect([await vaultOf(tab), await vaultOf(other)]).toEqual(['sealed', 'sealed'])
+  })
+
   test('S8: a logged-out user is sealed in the tab that held its key', async () => {
     const { tab } = await deviceOfAnn()
 
@@ -333,6 +355,7 @@ describe('changing secrets', () => {
     await tab.vault.enroll(ann, 'passphrase', 'a longer phrase', { kind: 'password', secret: password })
 
     expect(await tab.vault.methods(ann)).toEqual(['password', 'passphrase'])
+    expect(await tab.vault.status?.(ann)).toMatchObject({ attemptsLeft: 10 })
   })
 
   test('the last way in cannot be taken away', async () => {

@@ -232,13 +232,14 @@ export class SlotVault implements DeviceVault {
   }
 
   async #rawFor(user: UserKey, proof: UnlockProof | undefined): Promise<RawDataKey> {
-    const { users, keyring } = this.#parts
+    const { users, keyring, access } = this.#parts
     const row = await users.read(user)
-    const raw =
-      row &&
-      ((await keyring.rawFromDeviceSlot(user, row)) ?? (proof && (await this.#tryCounted(user, row, proof.kind, proof.secret, undefined))))
-    if (!raw) throw new UnlockRefused('needs-secret', 'Give a secret that opens the user now, or log in online.')
-    return raw
+    const open = row && (await keyring.rawFromDeviceSlot(user, row))
+    if (open) return open
+    const proven = row && proof && (await this.#tryCounted(user, row, proof.kind, proof.secret, undefined))
+    if (!proven) throw new UnlockRefused('needs-secret', 'Give a secret that opens the user now, or log in online.')
+    await this.#change(user, async (now) => ({ ...now, attempts: await access.noFailures(user) }))
+    return proven
   }
 
   async #change(key: UserKey, change: (row: UserRow) => UserRow | Promise<UserRow>): Promise<UserRow> {

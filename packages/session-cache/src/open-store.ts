@@ -73,6 +73,7 @@ export async function openStore(
   inherited?: OpenStore,
 ): Promise<OpenStore> {
   if (!globalThis.crypto?.subtle) throw unavailable('insecure-context')
+  if ('ServiceWorkerGlobalScope' in globalThis) throw unavailable('unsupported-environment')
   const inBrowser = typeof indexedDB !== 'undefined'
   const storage = options.storage ? withStrictDurability(options.storage) : inBrowser ? dexieStorage() : undefined
   if (!storage) throw unavailable('unsupported-environment')
@@ -85,7 +86,8 @@ export async function openStore(
     await Promise.all([rows.close(), ownKeys?.close()])
   }
   try {
-    const store = new OpenStore({ name, rows, keys, deviceKey, device, context, options, tell, close, inherited })
+    const persists = !storage.name.includes('memory')
+    const store = new OpenStore({ name, rows, persists, keys, deviceKey, device, context, options, tell, close, inherited })
     await store.begin()
     return store
   } catch (error) {
@@ -109,6 +111,8 @@ interface Parts {
   readonly options: RxdbSessionStoreOptions
   readonly tell: (change: StoreChange) => void
   readonly close: () => Promise<void>
+  /** Whether rows can be missed: memory forgets them by design. */
+  readonly persists: boolean
   /** Of the same tab, before its database connection was lost. */
   readonly inherited: OpenStore | undefined
 }
@@ -311,7 +315,7 @@ export class OpenStore {
     if ((keysAreGone || rowsAreGone) && options.whenEvicted !== 'start-over') throw unavailable('evicted')
     if (row && keysAreGone) await this.#writeDevice(stored, { ...emptyDevice, ...row.facts, currentUser: null })
     else if (!row) await this.readDevice()
-    if (!isMarked) await keys.mark?.(name)
+    if (!isMarked && this.#parts.persists) await keys.mark?.(name)
   }
 
   /** Epochs never go back, whatever else was lost with the device's row. */

@@ -50,7 +50,8 @@ const sentences: Readonly<Record<UnavailableReason, string>> = {
   evicted: 'A part of what was stored is gone: the browser or somebody deleted it. What is left was not touched.',
   'newer-version': 'The stored users were written by a newer version of this app. Reload to get that version.',
   'insecure-context': 'WebCrypto is missing: serve the app over https or from localhost.',
-  'unsupported-environment': 'There is no storage here. Pass a `storage`.',
+  'unsupported-environment':
+    'Users cannot be kept here: pass a `storage` (outside browsers there is no default), and do not use service workers.',
 }
 
 export function unavailable(reason: UnavailableReason): StoreUnavailable {
