@@ -5,7 +5,7 @@ import * as auditLog from './migrations/0003-audit.ts'
 import type { Database } from './schema.ts'
 
 /** Forward only, in this order, each in its own file that never changes once released. */
-const migrations: Record<string, Migration> = {
+export const migrations: Readonly<Record<string, Migration>> = {
   '0001-accounts-sessions-sync': accountsSessionsSync,
   '0002-row-level-security': rowLevelSecurity,
   '0003-audit': auditLog,
@@ -17,7 +17,7 @@ const migrations: Record<string, Migration> = {
  * @throws when a migration fails, or when the database was written by a later version
  */
 export async function migrateToLatest(db: Database): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ ...migrations }) } })
   const { error, results } = await migrator.migrateToLatest()
   if (!error) return
   const failed = results?.find(({ status }) => status === 'Error')
