@@ -220,6 +220,10 @@ export class Conductor {
   async #startOne(registration: Registration, run: LeaseRun): Promise<void> {
     const { replication } = registration
     try {
+      if (!(await replication.belongsTo(run.session.userId))) {
+        this.#options.tell({ type: 'database', state: 'belongs-to-another-user' })
+        return
+      }
       run.numbers.set(registration, await replication.leaseNumber())
       await replication.start(run)
     } catch (error) {

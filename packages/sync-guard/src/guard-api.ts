@@ -3,6 +3,7 @@ import type { RxDatabase } from 'rxdb/plugins/core'
 import type { RxReplicationState } from 'rxdb/plugins/replication'
 import type { Observable } from 'rxjs'
 import type { AttachFactory, AttachOptions } from './attach.ts'
+import type { Erased, Eraser } from './eraser.ts'
 import type { SyncPolicy } from './policy.ts'
 import type { ReplicateOptions } from './replication-options.ts'
 import type { SyncEvent } from './sync-events.ts'
@@ -17,6 +18,8 @@ export interface SyncGuardOptions {
   /** Called once for each session that is over, also if it was over before the guard was created. */
   readonly onLoginRequired?: (event: { readonly reason: string; readonly userId: string }) => void
   readonly policy?: SyncPolicy
+  /** How the storage's databases are removed for good, such as `dexieEraser()` of `@nightlatch/sync-guard/dexie`. */
+  readonly eraser?: Eraser
   readonly world?: World
 }
 
@@ -27,6 +30,11 @@ export interface SyncGuard {
   attach(factory: AttachFactory, options?: AttachOptions): GuardedReplication
   /** Opens the current user's own database, or gives the open one. Closed when the user leaves. */
   openDatabase<Collections>(options: OpenDatabaseOptions): Promise<RxDatabase<Collections>>
+  /**
+   * Marks an existing database as the current user's, so that its replications keep their checkpoints (give `replicate` the identifiers they had).
+   * @throws {SyncError} `database-belongs-to-another-user`
+   */
+  adoptDatabase(database: RxDatabase): Promise<void>
   /** Counts from storage what the server has not acknowledged. */
   pendingWrites(): Promise<PendingReport>
   readonly rejectedWrites: RejectedWritesApi
@@ -45,6 +53,13 @@ export interface SyncGuard {
   resume(): Promise<void>
   /** The user leaves: halts, counts, keeps or discards, closes the database. Revoke tokens only after it has resolved. */
   end(options?: EndOptions): Promise<EndReport>
+  /**
+   * Removes a database of a user who has left, in all tabs and for good. `not-verified`: there is no eraser for this storage.
+   * After `blockedBy` call it again later, at the next start for instance.
+   */
+  wipe(databaseName: string): Promise<Erased>
+  /** Goes on with wipes that were interrupted. Resolves with the names that are gone for sure. */
+  finishWipes(databaseNames: readonly string[]): Promise<readonly string[]>
   /** Stops everything in this tab and leaves the data as it is. */
   dispose(): Promise<void>
   readonly state: SyncState

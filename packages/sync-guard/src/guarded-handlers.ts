@@ -4,6 +4,7 @@ import { batchesByBytes } from './push-batches.ts'
 import type { RejectedWrites } from './rejected-writes.ts'
 import type { Doc, DocState } from './replication-meta.ts'
 import type { GuardedPullHandler, GuardedPushHandler, PushAnswer, PushRow, RejectedRow } from './replication-options.ts'
+import type { Resync, ResyncCause } from './resync.ts'
 import type { SentNotes } from './sent-notes.ts'
 import type { TellEvent } from './sync-events.ts'
 
@@ -12,21 +13,37 @@ export interface GuardedPullOptions {
   readonly handler: GuardedPullHandler<Doc, unknown>
   /** The server has given everything it had. RxDB has not written it yet. */
   readonly onCaughtUp: () => void
+  readonly idOf: (document: DocState) => string
+  /** A resync that the last run left unfinished. */
+  readonly unfinished: Resync | undefined
+  readonly beginResync: (cause: ResyncCause) => Promise<Resync>
+  /** Answers what is to be written as if it had been pulled. */
+  readonly finishResync: (resync: Resync) => Promise<DocState[]>
 }
 
 /** After the gate has closed a pull answers "nothing new here": RxDB ends the cycle with everything fetched so far fully written. */
 export function guardedPull(options: GuardedPullOptions): ReplicationPullHandler<Doc, unknown> {
-  const { lane, handler, onCaughtUp } = options
+  const { lane, handler, onCaughtUp, idOf } = options
+  let resync = options.unfinished
+  let begins = resync !== undefined
   return async (checkpoint, batchSize) => {
-    let from = checkpoint
     for (;;) {
+      const from = begins ? undefined : checkpoint
       const answer = await lane.send(async (context) => checkedPull(await handler(from, batchSize, context)))
-      if (answer.kind === 'answered') {
-        if (answer.value.documents.length < batchSize) onCaughtUp()
-        return answer.value
+      if (answer.kind === 'resync' && from !== undefined) {
+        resync = await options.beginResync(answer.why)
+        begins = true
+        continue
       }
-      if (answer.kind !== 'resync' || from === undefined) return { documents: [], checkpoint }
-      from = undefined // the server does not know this checkpoint any more: begin again
+      if (answer.kind !== 'answered') return { documents: [], checkpoint }
+      begins = false
+      const { documents } = answer.value
+      resync?.see(documents.map(idOf))
+      if (documents.length >= batchSize) return answer.value
+      onCaughtUp()
+      const gone = resync ? await options.finishResync(resync) : []
+      resync = undefined
+      return gone.length > 0 ? { ...answer.value, documents: [...documents, ...gone] } : answer.value
     }
   }
 }
@@ -35,7 +52,9 @@ export interface GuardedPushOptions {
   readonly lane: Lane
   readonly handler: GuardedPushHandler<Doc>
   readonly notes: SentNotes
-  readonly primaryPath: string
+  readonly idOf: (document: DocState) => string
+  /** Rows it says no to are refused without asking the server. */
+  readonly writable: ((document: DocState) => boolean) | undefined
   readonly collection: string
   readonly maxBytes: number
   readonly isEqual: (a: DocState, b: DocState) => boolean
@@ -55,8 +74,7 @@ export interface RefusedRow extends RejectedRow {
  * and throws the answer away.
  */
 export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler<Doc> {
-  const { lane, handler, notes, primaryPath, tell, collection } = options
-  const idOf = (document: DocState) => String(document[primaryPath])
+  const { lane, handler, notes, idOf, tell, collection, writable = () => true } = options
 
   /** The master states of rows in conflict, or `undefined` if the gate closed on the way. */
   const deliver = async (rows: PushRow<Doc>[]): Promise<DocState[] | undefined> => {
@@ -127,7 +145,15 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
   }
 
   return async (rows) => {
-    const conflicts = await deliverAll(batchesByBytes(await options.rejected.restore(rows, idOf), options.maxBytes))
+    const foreign = rows.filter(({ newDocumentState }) => !writable(newDocumentState))
+    if (foreign.length > 0) {
+      await accept(foreign, {
+        conflicts: [],
+        rejected: foreign.map((row) => ({ id: idOf(row.newDocumentState), code: 'read_only_scope' })),
+      })
+    }
+    const mine = rows.filter(({ newDocumentState }) => writable(newDocumentState))
+    const conflicts = await deliverAll(batchesByBytes(await options.rejected.restore(mine, idOf), options.maxBytes))
     if (conflicts) return conflicts
     await lane.hold(options.stopped)
     return []

@@ -1,4 +1,5 @@
 export type { AttachFactory, AttachOptions, AttachParts } from './attach.ts'
+export type { Erased, Eraser } from './eraser.ts'
 export type * from './guard-api.ts'
 export type { SendContext } from './lane.ts'
 export type { SyncPolicy } from './policy.ts'

@@ -45,7 +45,8 @@ export class RejectedWrites {
     const assumed = await this.#meta.assumed(refused.map(({ id }) => id))
     const rows = refused.map(({ id, row }) => {
       const previous = assumed.get(id)
-      const document = this.#touched(id, row.newDocumentState, previous)
+      const docData = row.assumedMasterState ?? { ...row.newDocumentState, _deleted: !row.newDocumentState._deleted }
+      const document = this.#touched(id, docData, previous)
       return previous ? { previous, document } : { document }
     })
     await this.#meta.instance.bulkWrite(rows, 'nightlatch-set-aside')
@@ -76,13 +77,13 @@ export class RejectedWrites {
     if (left.length < Object.keys(known).length) await this.#store.write(this.#name, Object.fromEntries(left))
   }
 
-  /** The same assumption under a new revision; where there was none, one that differs from every state the document may have had. */
-  #touched(id: string, state: DocState, previous: RxDocumentData<MetaDocument> | undefined): RxDocumentData<MetaDocument> {
+  /** An assumption under a new revision. Where the server has nothing, it is one that no state of the document equals. */
+  #touched(id: string, docData: DocState, previous: RxDocumentData<MetaDocument> | undefined): RxDocumentData<MetaDocument> {
     return {
       id: this.#meta.metaId(id),
       isCheckpoint: '0',
       itemId: id,
-      docData: previous?.docData ?? { ...state, _deleted: !state._deleted },
+      docData,
       _attachments: {},
       _deleted: false,
       _meta: { lwt: now() },

@@ -128,6 +128,25 @@ export class ReplicationMeta {
 
 const SCAN_SIZE = 1000
 
+/** Every document that is stored, deleted ones too. */
+export async function scanDocuments(collection: AnyCollection): Promise<(readonly [id: string, state: DocState])[]> {
+  const found: (readonly [string, DocState])[] = []
+  let checkpoint: unknown
+  for (;;) {
+    const changed = await getChangedDocumentsSince(
+      collection.storageInstance as RxStorageInstance<Doc, unknown, unknown>,
+      SCAN_SIZE,
+      checkpoint as never,
+    )
+    for (const document of changed.documents) {
+      const state = writeDocToDocState(document, !!collection.storageInstance.schema.attachments, false)
+      found.push([String(document[collection.schema.primaryPath]), state])
+    }
+    if (changed.documents.length < SCAN_SIZE) return found
+    checkpoint = changed.checkpoint
+  }
+}
+
 /** RxDB's own recipe (`metaInfoPromise` of its replication state); a test holds both together. */
 export async function metaCollectionName(collection: AnyCollection, replicationIdentifier: string): Promise<string> {
   return `rx-replication-meta-${await collection.database.hashFunction(`${collection.name}-${replicationIdentifier}`)}`

@@ -45,6 +45,8 @@ export interface GuardedPull<Doc, Checkpoint> {
 
 export interface GuardedPush<Doc> {
   readonly handler: GuardedPushHandler<Doc>
+  /** Documents it says no to are set aside as rejected (`read_only_scope`) without asking the server: those of scopes that are only read. */
+  readonly writable?: (document: WithDeleted<Doc>) => boolean
   readonly batchSize?: number
   readonly modifier?: (document: WithDeleted<Doc>) => unknown
   readonly initialCheckpoint?: unknown

@@ -1,7 +1,7 @@
 import { type RxReplicationState, replicateRxCollection } from 'rxdb/plugins/replication'
 import type { Observable } from 'rxjs'
 import { type AttachFactory, type AttachOptions, type AttachParts, attachedState } from './attach.ts'
-import type { AnyCollection, Doc } from './replication-meta.ts'
+import type { AnyCollection, Doc, DocState } from './replication-meta.ts'
 import type { GuardedPullHandler, GuardedPushHandler, GuardedStream, ReplicateOptions, StreamItem } from './replication-options.ts'
 import type { SortFailure } from './sync-failure.ts'
 
@@ -17,6 +17,7 @@ export interface ReplicationPlan {
   readonly sortFailure: SortFailure | undefined
   readonly origin: string
   readonly stream?: GuardedStream<Doc, unknown>
+  readonly writable?: ((document: DocState) => boolean) | undefined
   /** A state that is not started; its handlers are replaced before it is. */
   create(parts: AttachParts, stream$: Observable<StreamItem<Doc, unknown>> | undefined): RunningState
   pullHandler(state: RunningState): GuardedPullHandler<Doc, unknown> | undefined
@@ -36,6 +37,7 @@ export function ownPlan(options: ReplicateOptions<Doc, unknown>): ReplicationPla
     origin,
     ...(push?.initialCheckpoint !== undefined && { initialPushCheckpoint: push.initialCheckpoint }),
     ...(pull?.stream && { stream: pull.stream }),
+    writable: push?.writable,
     create: (_, stream$) =>
       replicateRxCollection<Doc, unknown>({
         collection,

@@ -1,5 +1,5 @@
 import type { World } from '@nightlatch/auth-core/world'
-import { getPrimaryFieldOfPrimaryKey } from 'rxdb/plugins/core'
+import { defaultHashSha256, getPrimaryFieldOfPrimaryKey } from 'rxdb/plugins/core'
 import type { RxReplicationState } from 'rxdb/plugins/replication'
 import { filter, firstValueFrom } from 'rxjs'
 import { attachParts } from './attach.ts'
@@ -15,9 +15,10 @@ import { Pacer } from './pacer.ts'
 import { PendingWrites } from './pending-writes.ts'
 import type { SyncPolicy } from './policy.ts'
 import { RejectedWrites } from './rejected-writes.ts'
-import { type Doc, ReplicationMeta } from './replication-meta.ts'
+import { type Doc, type DocState, ReplicationMeta } from './replication-meta.ts'
 import type { GuardedStream } from './replication-options.ts'
 import type { ReplicationPlan } from './replication-plan.ts'
+import { Resync } from './resync.ts'
 import { SentNotes } from './sent-notes.ts'
 import type { SyncError } from './sync-error.ts'
 import type { TellEvent } from './sync-events.ts'
@@ -54,6 +55,8 @@ interface Run extends Haltable {
 }
 
 const LEASE = 'lease'
+/** Under this name the guard's store has a hash of the id of the user whose database it is. */
+export const OWNER = 'owner'
 
 /** One guarded replication: what the app asked for, and RxDB's replication state while one runs. Made anew for every run, never paused. */
 export class Replication {
@@ -67,6 +70,8 @@ export class Replication {
   #syncedAtMs: number | undefined
   #pulledAtMs: number | undefined
   #firstSyncDone = false
+  #foreign = false
+  #repaired = false
 
   constructor(plan: ReplicationPlan, deps: ReplicationDeps) {
     const { collection, replicationIdentifier, initialPushCheckpoint, pushes } = plan
@@ -115,11 +120,27 @@ export class Replication {
     }
   }
 
+  /** Whether the database is marked as somebody else's. An unmarked one becomes this user's. */
+  async belongsTo(userId: string): Promise<boolean> {
+    const store = await this.#deps.store
+    const mine = await defaultHashSha256(userId)
+    const owner = await store.read<string>(OWNER)
+    if (owner === undefined) await store.write(OWNER, mine)
+    this.#foreign = owner !== undefined && owner !== mine
+    this.#deps.changed()
+    return !this.#foreign
+  }
+
   async start(context: RunContext): Promise<void> {
     const { plan, name } = this
+    await this.#repair()
     const { store, changed, world, policy, tell, origin } = this.#deps
     const nonce = () => Array.from(world.random.bytes(12), (byte) => byte.toString(16).padStart(2, '0')).join('')
-    const notes = await SentNotes.load(await store, plan.replicationIdentifier, nonce)
+    const guardStore = await store
+    const notes = await SentNotes.load(guardStore, plan.replicationIdentifier, nonce)
+    const unfinished = await Resync.unfinished(guardStore, plan.replicationIdentifier)
+    const primaryPath = getPrimaryFieldOfPrimaryKey(plan.collection.schema.jsonSchema.primaryKey)
+    const idOf = (document: DocState) => String(document[primaryPath])
     const rejected = await this.rejected
     if (!context.gate.open) return
 
@@ -154,7 +175,18 @@ export class Replication {
     const pullLane = pullHandler && lane('pull')
     const pushLane = pushHandler && lane('push')
     if (state.pull && pullLane) {
-      state.pull.handler = guardedPull({ lane: pullLane, handler: pullHandler, onCaughtUp: () => void this.#caughtUp(state) })
+      state.pull.handler = guardedPull({
+        lane: pullLane,
+        handler: pullHandler,
+        idOf,
+        onCaughtUp: () => void this.#caughtUp(state),
+        unfinished,
+        beginResync: (why) => {
+          tell({ type: 'resync', collection: name, why })
+          return Resync.begin(guardStore, plan.replicationIdentifier, why)
+        },
+        finishResync: async (resync) => resync.finish(plan.collection, await this.#meta, rejected, world.clock.nowMs()),
+      })
     }
     if (state.push && pushLane) {
       state.push.handler = guardedPush({
@@ -163,7 +195,8 @@ export class Replication {
         notes,
         rejected,
         nowMs: () => world.clock.nowMs(),
-        primaryPath: getPrimaryFieldOfPrimaryKey(plan.collection.schema.jsonSchema.primaryKey),
+        idOf,
+        writable: plan.writable,
         collection: name,
         maxBytes: policy.pushBytes,
         isEqual: (a, b) => plan.collection.conflictHandler.isEqual(a, b, 'nightlatch-repeated-push'),
@@ -247,6 +280,10 @@ export class Replication {
 
   async close(): Promise<void> {
     this.pending.close()
+    if (this.#repaired) {
+      const store = await this.#deps.store
+      await store.write(`clean|${this.plan.replicationIdentifier}`, true).catch(() => {})
+    }
     await this.#meta.then((meta) => meta.close()).catch(() => {})
   }
 
@@ -283,6 +320,7 @@ export class Replication {
 
   #activity(): Activity {
     const run = this.#run
+    if (this.#foreign) return { kind: 'blocked', cause: 'foreign-database' }
     if (!run) return { kind: 'idle' }
     const cause = run.lanes.map((lane) => lane.blocked).find((blocked) => blocked !== undefined)
     if (cause) return { kind: 'blocked', cause }
@@ -293,6 +331,28 @@ export class Replication {
       return { kind: 'syncing', progress: { received: this.#received } }
     }
     return { kind: 'synced', atMs: this.#syncedAtMs }
+  }
+
+  /**
+   * Finds writes that RxDB's own `pause()` has left behind the checkpoint, where it never looks again, and makes it look. A full scan, so only when
+   * the last run did not end in order, and once for databases that were replicated without the guard before.
+   */
+  async #repair(): Promise<void> {
+    if (this.#repaired || !this.plan.pushes) return
+    this.#repaired = true
+    const store = await this.#deps.store
+    const name = `clean|${this.plan.replicationIdentifier}`
+    if ((await store.read<boolean>(name)) !== true) {
+      const meta = await this.#meta
+      const tail = await meta.scan('tail', this.plan.initialPushCheckpoint)
+      const refused = await (await this.rejected).list()
+      const stuck = [...(await meta.scan('all')).keys()].filter((id) => !tail.has(id) && !(id in refused))
+      if (stuck.length > 0) {
+        await touchWrites(this.plan.collection, stuck)
+        this.#deps.tell({ type: 'stuck-writes-repaired', collection: this.name, documents: stuck.length })
+      }
+    }
+    await store.write(name, false)
   }
 
   async #remember(): Promise<void> {

@@ -1,8 +1,9 @@
 import { realWorld, type World } from '@nightlatch/auth-core/world'
-import type { RxDatabase } from 'rxdb/plugins/core'
+import { defaultHashSha256, type RxDatabase } from 'rxdb/plugins/core'
 import { BehaviorSubject, firstValueFrom, type Observable, skip } from 'rxjs'
 import type { AttachFactory, AttachOptions, AttachParts } from './attach.ts'
 import { Conductor, type Registration } from './conductor.ts'
+import type { Erased, Eraser } from './eraser.ts'
 import { flush, waitForState } from './flush.ts'
 import { untilAborted } from './gate.ts'
 import type {
@@ -25,7 +26,7 @@ import { GuardStore } from './guard-store.ts'
 import type { Origin } from './lane.ts'
 import { Pacer } from './pacer.ts'
 import { DEFAULT_POLICY, type SyncPolicy } from './policy.ts'
-import { Replication } from './replication.ts'
+import { OWNER, Replication } from './replication.ts'
 import type { AnyCollection, Doc } from './replication-meta.ts'
 import type { ReplicateOptions } from './replication-options.ts'
 import { attachedPlan, ownPlan, type ReplicationPlan } from './replication-plan.ts'
@@ -53,6 +54,7 @@ class Guard implements SyncGuard {
   readonly state$: Observable<SyncState>
   readonly #id: string
   readonly #world: World
+  readonly #eraser: Eraser | undefined
   readonly #policy: Required<SyncPolicy>
   readonly #journal
   readonly #states: BehaviorSubject<SyncState>
@@ -69,7 +71,8 @@ class Guard implements SyncGuard {
   #ending: Promise<EndReport> | undefined
   #stateIsDue = false
 
-  constructor({ id, session$, onLoginRequired, policy, world = realWorld() }: SyncGuardOptions) {
+  constructor({ id, session$, onLoginRequired, policy, eraser, world = realWorld() }: SyncGuardOptions) {
+    this.#eraser = eraser
     this.#id = id
     this.#world = world
     this.#policy = { ...DEFAULT_POLICY, ...policy }
@@ -135,6 +138,19 @@ class Guard implements SyncGuard {
     const database = await this.#database.opening
     if (this.#conductor.session?.userId !== session.userId) throw leftMeanwhile()
     return database as unknown as RxDatabase<Collections>
+  }
+
+  async adoptDatabase(database: RxDatabase): Promise<void> {
+    const { userId } = this.#requireSession()
+    const store = await this.#storeOf(database)
+    const mine = await defaultHashSha256(userId)
+    const owner = await store.read<string>(OWNER)
+    if (owner !== undefined && owner !== mine) {
+      this.#journal.tell({ type: 'database', state: 'belongs-to-another-user' })
+      throw new SyncError('database-belongs-to-another-user', "This database is another user's. Open this user's own with openDatabase().")
+    }
+    await store.write(OWNER, mine)
+    this.#journal.tell({ type: 'database', state: 'adopted' })
   }
 
   #openDatabase(name: string, options: OpenDatabaseOptions): OpenedDatabase {
@@ -242,6 +258,19 @@ class Guard implements SyncGuard {
     return this.#ending
   }
 
+  async wipe(databaseName: string): Promise<Erased> {
+    await this.#tabs.ask({ kind: 'wipe', databaseName }, this.#tabDeadlineMs)
+    return this.#wipeHere(databaseName)
+  }
+
+  async finishWipes(databaseNames: readonly string[]): Promise<readonly string[]> {
+    const gone: string[] = []
+    for (const name of databaseNames) {
+      if ((await this.wipe(name).catch(() => undefined)) === 'verified') gone.push(name)
+    }
+    return gone
+  }
+
   async dispose(): Promise<void> {
     this.#conductor.disposed = true
     for (const stop of this.#stopListening) stop()
@@ -338,6 +367,9 @@ class Guard implements SyncGuard {
         await this.#conductor.reconcile()
         this.#openWrites = await refuseWrites(this.#collections())
         return
+      case 'wipe':
+        if (this.#database?.name === message.databaseName) await this.#closeUser()
+        return
       case 'left':
         if (message.user === user) await this.#closeUser()
         return
@@ -346,6 +378,16 @@ class Guard implements SyncGuard {
         return
       case 'bye':
     }
+  }
+
+  async #wipeHere(databaseName: string): Promise<Erased> {
+    if (this.#database?.name === databaseName) {
+      this.#conductor.leaving ??= 'leave'
+      await this.#conductor.reconcile()
+      await this.#closeUser({ remove: true })
+    }
+    await this.#parted
+    return this.#eraser ? this.#eraser(databaseName) : 'not-verified'
   }
 
   async #pauseHere(paused: boolean): Promise<void> {
@@ -452,6 +494,7 @@ class Guard implements SyncGuard {
     if (!database || database.closed) return
     if (remove) await database.remove()
     else await database.close()
+    if (remove) await this.#eraser?.(database.name).catch(() => {})
     this.#journal.tell({ type: 'database', state: 'closed' })
   }
 

@@ -7,6 +7,7 @@ export type TabMessage =
   | { readonly kind: 'bye' }
   | { readonly kind: 'activity'; readonly user: string; readonly activity: Activity; readonly loginRequired?: string }
   | { readonly kind: 'suspend' | 'resume' }
+  | { readonly kind: 'wipe'; readonly databaseName: string }
   | { readonly kind: 'leave' | 'left' | 'stay' | 'hurry' | 'hand-over'; readonly user: string }
 
 interface Envelope {

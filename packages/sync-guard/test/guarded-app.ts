@@ -78,6 +78,7 @@ export interface TestAppOptions extends Partial<SyncGuardOptions> {
   readonly storage?: RxStorage<any, any>
   readonly server?: WireServer
   readonly multiInstance?: boolean
+  readonly scopeField?: string
 }
 
 export interface TestApp {
@@ -107,6 +108,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     policy: { ...IMPATIENT, ...options.policy },
     onLoginRequired: options.onLoginRequired ?? (({ reason }) => reasons.push(reason)),
     world,
+    ...(options.eraser && { eraser: options.eraser }),
   })
   guard.events$.subscribe((event) => events.push(event))
   onTestFinished(async () => {
@@ -123,7 +125,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     guard.replicate({
       collection: db.notes,
       replicationIdentifier: 'notes-v1',
-      ...httpReplication<Note>({ server: server.url, collection: 'notes' }),
+      ...httpReplication<Note>({ server: server.url, collection: 'notes', ...(options.scopeField && { scopeField: options.scopeField }) }),
     })
     return db
   }

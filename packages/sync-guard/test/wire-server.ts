@@ -63,8 +63,14 @@ export class WireServer {
     this.#tellStreams()
   }
 
+  /** As if it had never been there: no tombstone. */
+  forget(collection: string, id: string): void {
+    this.#collection(collection).delete(id)
+  }
+
   restore(incarnation: string): void {
     this.#incarnation = incarnation
+    this.#tellStreams()
   }
 
   cutStreams(): void {

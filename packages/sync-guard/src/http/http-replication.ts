@@ -20,6 +20,8 @@ export interface HttpReplicationOptions {
   readonly read?: readonly string[]
   /** The scope to push to; `false`: this collection is read-only. Default `"mine"`. */
   readonly write?: string | false
+  /** The field that tells a document's scope, if `read` has more than one. Documents without it belong to `write`. */
+  readonly scopeField?: string
   /** Documents per pull, and rows per push. Default 100. */
   readonly batchSize?: number
   readonly fetch?: typeof globalThis.fetch
@@ -40,7 +42,7 @@ export interface HttpReplication<Doc> {
  * Handlers for the wire of `@nightlatch/server`, to be spread into `guard.replicate`. Bodies never reach errors, and the token only the header.
  */
 export function httpReplication<Doc>(options: HttpReplicationOptions): HttpReplication<Doc> {
-  const { server, collection, schemaVersion = 0, read = ['mine'], write = 'mine', batchSize = 100 } = options
+  const { server, collection, schemaVersion = 0, read = ['mine'], write = 'mine', batchSize = 100, scopeField } = options
   const send = sender(options)
   const url = (action: string, scopes: readonly string[], query: Record<string, string> = {}) => {
     const target = new URL(`/v1/sync/${encodeURIComponent(collection)}/${schemaVersion}/${action}`, server)
@@ -62,6 +64,7 @@ export function httpReplication<Doc>(options: HttpReplicationOptions): HttpRepli
 
   const push: GuardedPush<Doc> = {
     batchSize,
+    ...(scopeField !== undefined && { writable: (document) => (fieldOf(document, scopeField) ?? write) === write }),
     async handler(rows, context) {
       const headers = { 'content-type': 'application/json', 'idempotency-key': context.idempotencyKey.slice(0, 255) }
       const answer = await send.json(url('push', [write]), { method: 'POST', headers, body: JSON.stringify(rows) }, context)
