@@ -144,7 +144,9 @@ export class TokenKeeper {
     const { directory, serverClock } = this.#context
     const record = directory.records.get(key)
     if (record?.status.kind !== 'signed-in' || record.vault.kind !== 'open' || !record.vault.contents.session) return undefined
-    const tokenDueInMs = Math.max(0, prefetchAtMs(record.vault.contents.session) - serverClock.nowMs())
+    const { session } = record.vault.contents
+    const nowMs = serverClock.nowMs()
+    const tokenDueInMs = isFit(session, nowMs) ? Math.max(0, prefetchAtMs(session) - nowMs) : 0
     return Math.max(tokenDueInMs, this.#failures.waitMs(key))
   }
 

@@ -12,6 +12,8 @@ export type Fault =
       readonly headers?: Readonly<Record<string, string>>
     }
   | { readonly kind: 'cut' }
+  /** A proxy that keeps the request to itself and delivers it when the client has long given up. */
+  | { readonly kind: 'late'; readonly ms: number }
   | { readonly kind: 'hang' }
 
 export const faults = {
@@ -33,6 +35,7 @@ export const faults = {
     body: JSON.stringify({ error: 'invalid_grant', error_description: 'The session is over.', ...(code ? { code } : {}) }),
   }),
   delay: (ms: number): Fault => ({ kind: 'delay', ms }),
+  late: (ms: number): Fault => ({ kind: 'late', ms }),
   json: (status: number, body: unknown): Fault => ({ kind: 'answer', status, body: JSON.stringify(body) }),
 } as const satisfies Record<string, Fault | ((...args: never[]) => Fault)>
 
@@ -90,6 +93,11 @@ export class ScriptedServer {
     this.#orders.push({ path, fault })
   }
 
+  /** Orders that no request has met yet are off. */
+  forgetOrders(): void {
+    this.#orders.length = 0
+  }
+
   /** Every request meets what this returns, until changed. */
   everyAnswer(fault: ((path: string) => Fault | undefined) | undefined): void {
     this.#standing = fault
@@ -110,6 +118,11 @@ export class ScriptedServer {
     return [...this.#sessions.values()].filter((session) => !session.over && (userId === undefined || session.userId === userId)).length
   }
 
+  /** Sessions that ended because an old refresh token turned up: a client that behaves causes none. */
+  get reuses(): number {
+    return [...this.#sessions.values()].filter(({ over }) => over === 'reuse').length
+  }
+
   liveSessionIds(): readonly string[] {
     return [...this.#sessions.values()].filter((session) => !session.over).map(({ id }) => id)
   }
@@ -128,21 +141,35 @@ export class ScriptedServer {
     const fault = this.#takeFault(path)
     if (!this.#device.online || (fault?.kind === 'drop' && fault.when === 'before')) throw new TypeError('fetch failed')
     const text = await request.text()
+    if (fault?.kind === 'late') {
+      this.#device.startTimer(this.#clockTab, fault.ms, () => void this.#answer(request, path, text))
+      await this.#wait(request, Number.POSITIVE_INFINITY)
+    }
     await this.#wait(request, fault?.kind === 'delay' ? fault.ms : fault?.kind === 'hang' ? Number.POSITIVE_INFINITY : this.latencyMs)
-    const token = request.headers.get('Authorization')?.replace('Bearer ', '')
-    const body: unknown = text === '' ? undefined : JSON.parse(text)
-    this.seen.push({ method: request.method, path, token, body, atMs: this.#device.trueMs })
     if (fault?.kind === 'answer') {
+      this.#see(request, path, text)
       const headers = { 'Content-Type': fault.type ?? 'application/json', ...fault.headers }
       return new Response(fault.body, { status: fault.status, headers })
     }
-    const [status, answer] = this.#serve(request.method, path, isFields(body) ? body : {}, token)
+    const [status, answer] = this.#answer(request, path, text)
     if (fault?.kind === 'drop') throw new TypeError('fetch failed')
     const written = JSON.stringify(answer)
     return new Response(fault?.kind === 'cut' ? written.slice(0, written.length / 2) : written, {
       status,
       headers: { 'Content-Type': 'application/json' },
     })
+  }
+
+  #see(request: Request, path: string, text: string): SeenRequest {
+    const token = request.headers.get('Authorization')?.replace('Bearer ', '')
+    const seen = { method: request.method, path, token, body: text === '' ? undefined : JSON.parse(text), atMs: this.#device.trueMs }
+    this.seen.push(seen)
+    return seen
+  }
+
+  #answer(request: Request, path: string, text: string): [number, unknown] {
+    const { body, token } = this.#see(request, path, text)
+    return this.#serve(request.method, path, isFields(body) ? body : {}, token)
   }
 
   #takeFault(path: string): Fault | undefined {
