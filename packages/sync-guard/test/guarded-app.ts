@@ -79,6 +79,8 @@ export interface TestAppOptions extends Partial<SyncGuardOptions> {
   readonly server?: WireServer
   readonly multiInstance?: boolean
   readonly scopeField?: string
+  /** The address to use for the server, such as that of a proxy in front of it. */
+  readonly via?: string
 }
 
 export interface TestApp {
@@ -125,7 +127,11 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     guard.replicate({
       collection: db.notes,
       replicationIdentifier: 'notes-v1',
-      ...httpReplication<Note>({ server: server.url, collection: 'notes', ...(options.scopeField && { scopeField: options.scopeField }) }),
+      ...httpReplication<Note>({
+        server: options.via ?? server.url,
+        collection: 'notes',
+        ...(options.scopeField && { scopeField: options.scopeField }),
+      }),
     })
     return db
   }
