@@ -65,6 +65,9 @@ export interface RxdbSessionStoreOptions {
 
 const DEVICE = 'device'
 
+/** What can wait lets the app restore its user first. */
+const AFTER_START_MS = 250
+
 /** Opens rows and keys side by side, checks that they belong together, and finishes removals that a crash interrupted. */
 export async function openStore(
   context: StoreContext,
@@ -205,7 +208,10 @@ export class OpenStore {
     )
     try {
       await this.#checkNothingIsMissing()
-      this.#removals = this.#finishRemovals()
+      const finishRemovals = () => {
+        this.#removals = this.#finishRemovals()
+      }
+      this.#stop.push(this.#parts.context.world.timers.start(AFTER_START_MS, finishRemovals, { background: true }))
       this.#watch.start()
     } catch (error) {
       for (const stop of this.#stop) stop()
