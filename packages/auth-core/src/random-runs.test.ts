@@ -357,9 +357,9 @@ test(
     const run = details.counterexamplePath?.split(':')[0]
     const again = `NIGHTLATCH_SEED=${details.seed} NIGHTLATCH_PATH=${run} npm test -- node packages/auth-core/src/random-runs`
     if (details.failed && details.counterexample !== null) {
-      throw new Error(`${String(details.errorInstance)}\nafter ${details.counterexample.join('\nwith seed ')}\nAgain: ${again}`, {
-        cause: details.errorInstance,
-      })
+      const [commands, seed] = details.counterexample
+      const what = `${String(details.errorInstance)}\nafter ${String(commands)}\nwith seed ${seed}.`
+      throw new Error(`${what}\nAgain: ${again}`, { cause: details.errorInstance })
     }
     expect(details.numRuns, 'runs that fit the budget').toBeGreaterThan(0)
   },

@@ -162,7 +162,8 @@ export class ScriptedServer {
 
   #see(request: Request, path: string, text: string): SeenRequest {
     const token = request.headers.get('Authorization')?.replace('Bearer ', '')
-    const seen = { method: request.method, path, token, body: text === '' ? undefined : JSON.parse(text), atMs: this.#device.trueMs }
+    const body: unknown = text === '' ? undefined : JSON.parse(text)
+    const seen = { method: request.method, path, token, body, atMs: this.#device.trueMs }
     this.seen.push(seen)
     return seen
   }
