@@ -10,6 +10,9 @@ export default defineConfig({
   ssr: { resolve: { conditions: [source, ...defaultServerConditions] } },
   test: {
     passWithNoTests: false,
+    // Generous: a busy machine is no failed test, and a hung one is still found.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
     /** RxDB prints an advertisement with the first write of each realm. */
     onConsoleLog: (log) => !log.includes('RxDB Open Core'),
     projects: [
