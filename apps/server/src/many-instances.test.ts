@@ -32,20 +32,23 @@ async function instance(databaseUrl: string, options: Partial<ServerOptions> = {
 
 async function twoInstances() {
   const databaseUrl = await database()
-  const a = await instance(databaseUrl)
-  const b = await instance(databaseUrl, { keyFile: a.keyFile })
-  return { databaseUrl, a: new TestClient(a.url), b: new TestClient(b.url) }
+  const a = await instance(databaseUrl, { metricsPort: 0 })
+  const b = await instance(databaseUrl, { metricsPort: 0, keyFile: a.keyFile })
+  const metrics = () => Promise.all([a, b].map(async ({ metricsUrl }) => (await fetch(metricsUrl ?? '')).text()))
+  return { databaseUrl, metrics, a: new TestClient(a.url), b: new TestClient(b.url) }
 }
 
 describe.skipIf(!findPostgres())('on postgresql', () => {
   test('tokens of one instance are good at the other, and fifty refreshes spread over both make one new token', async () => {
-    const { a, b } = await twoInstances()
+    const { a, b, metrics } = await twoInstances()
     const { refresh_token, access_token } = await a.newAccount()
     expect((await b.get('/v1/auth/profile', access_token)).status).toBe(200)
 
     const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => (n % 2 ? a : b).refreshed(refresh_token, `attempt ${n}`)))
 
     expect(new Set(answers.map((answer) => answer.refresh_token)).size).toBe(1)
+    const rotations = (await metrics()).flatMap((text) => [...text.matchAll(/decision="rotate"} (\d+)/g)].map(([, count]) => Number(count)))
+    expect(rotations).toEqual([1]) // the others waited for the row and were given the same pair
   })
 
   test('a push at one instance wakes streams of the other, and a revocation cuts them', async () => {

@@ -23,23 +23,31 @@ export async function readBearer({ accessTokens }: Services, request: Request): 
  *
  * @throws {BearerRefused}
  */
-export async function authorize(tx: Tx, { nowMs }: Services, claims: AccessClaims): Promise<Caller> {
-  const session = await tx
+export async function authorize(tx: Tx, services: Services, claims: AccessClaims): Promise<Caller> {
+  return checkSession(tx, services, claims, await sessionOf(tx, claims).executeTakeFirst())
+}
+
+/**
+ * As `authorize`, and holds the session's row until the commit: a write is either before a revocation or refused. The strongest lock from
+ * the start, because two transactions that share one and then both note the rotation would wait for each other.
+ */
+export async function authorizeWrite(tx: Tx, services: Services, claims: AccessClaims): Promise<Caller> {
+  return checkSession(tx, services, claims, await sessionOf(tx, claims).forNoKeyUpdate('sessions').executeTakeFirst())
+}
+
+function sessionOf(tx: Tx, claims: AccessClaims) {
+  return tx
     .selectFrom('sessions')
     .innerJoin('users', 'users.id', 'sessions.user_id')
-    .select([
-      'rotation',
-      'confirmed_rotation',
-      'ended_at_ms',
-      'end_reason',
-      'idle_ends_at_ms',
-      'ends_at_ms',
-      'users.disabled_at_ms',
-      'users.deleted_at_ms',
-    ])
+    .select(['rotation', 'confirmed_rotation', 'ended_at_ms', 'end_reason', 'idle_ends_at_ms', 'ends_at_ms'])
+    .select(['users.disabled_at_ms', 'users.deleted_at_ms'])
     .where('sessions.id', '=', claims.sessionId)
     .where('sessions.user_id', '=', claims.userId)
-    .executeTakeFirst()
+}
+
+type SessionAndUser = Awaited<ReturnType<ReturnType<typeof sessionOf>['executeTakeFirst']>>
+
+async function checkSession(tx: Tx, { nowMs }: Services, claims: AccessClaims, session: SessionAndUser): Promise<Caller> {
   if (!session) throw new BearerRefused('token_invalid', 'The session of this access token is not known here.')
   if (session.deleted_at_ms !== null) throw new BearerRefused('user_deleted', 'The account was deleted.')
   if (session.disabled_at_ms !== null) throw new BearerRefused('user_disabled', 'The account is disabled.')
@@ -56,18 +64,4 @@ export async function authorize(tx: Tx, { nowMs }: Services, claims: AccessClaim
       .execute()
   }
   return { userId: claims.userId, sessionId: claims.sessionId }
-}
-
-/** As `authorize`, and holds the session alive until the commit: a write is either before a revocation or refused. */
-export async function authorizeWrite(tx: Tx, services: Services, claims: AccessClaims): Promise<Caller> {
-  const caller = await authorize(tx, services, claims)
-  const held = await tx
-    .selectFrom('sessions')
-    .select('id')
-    .where('id', '=', claims.sessionId)
-    .where('ended_at_ms', 'is', null)
-    .forShare()
-    .executeTakeFirst()
-  if (!held) throw new BearerRefused('session_revoked', 'The session was ended.')
-  return caller
 }
