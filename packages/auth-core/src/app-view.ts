@@ -9,7 +9,7 @@ import { isFit, sessionEndsAtMs } from './session.ts'
 import { authEventTo, canReturn, isBeingRemoved, isLeaving, type LockFacts, lockedUser, storedAuthState } from './stored-auth-state.ts'
 import type { TokenKeeper } from './token-keeper.ts'
 import { User, type UserActions, type UserSnapshot } from './user.ts'
-import type { UserKey, UserRecord } from './user-record.ts'
+import { databaseName, type UserKey, type UserRecord } from './user-record.ts'
 
 /** What an app shows: the state that follows from what is stored, its users, and what happened. Decides nothing. */
 export class AppView {
@@ -26,7 +26,6 @@ export class AppView {
   readonly #tokens: TokenKeeper
   readonly #actions: () => UserActions
   readonly #onLoginRequired: AppOptions['onLoginRequired']
-  readonly #databaseName: (incarnation: string) => string
   readonly #users = new Map<UserKey, User>()
   readonly #lastSeen = new Map<UserKey, UserSnapshot>()
   /** Sessions whose end this tab has told, as `key:epoch` (S2). */
@@ -40,7 +39,6 @@ export class AppView {
     this.#tokens = tokens
     this.#actions = actions
     this.#onLoginRequired = onLoginRequired
-    this.#databaseName = (incarnation) => `nl-${context.appId}-${incarnation.toLowerCase()}`
   }
 
   get state(): AuthState<User> {
@@ -172,7 +170,7 @@ export class AppView {
   #sessionOf(user: User, { key, epoch, incarnation, ...record }: UserRecord): SyncSession {
     return {
       userId: user.id,
-      databaseName: this.#databaseName(incarnation),
+      databaseName: databaseName(this.#context.appId, incarnation),
       canKeep: canReturn({ key, epoch, incarnation, ...record }),
       getToken: async (options = {}) => {
         const token = await this.#actions().accessToken(key, options)

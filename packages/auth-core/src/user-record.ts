@@ -29,6 +29,11 @@ export interface UserRecord {
   readonly revokeHandle?: string
 }
 
+/** The name of a user's database: an unfinished wipe of one incarnation can never hit the next (G2). */
+export function databaseName(appId: string, incarnation: string): string {
+  return `nl-${appId}-${incarnation.toLowerCase()}`
+}
+
 export type RecordStatus =
   | { readonly kind: 'signed-in' }
   | { readonly kind: 'logged-out' }

@@ -1,7 +1,6 @@
 import 'fake-indexeddb/auto'
 import { realWorld } from '@nightlatch/auth-core/world'
 import { startTestServer, type TestServer } from '@nightlatch/server/testing'
-import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
 import { filter, firstValueFrom } from 'rxjs'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { Credentials, type KdfSettings, openApp } from './index.ts'
@@ -35,7 +34,6 @@ async function open(id = 'notes', options: Partial<Parameters<typeof openApp>[0]
     ...options,
     id,
     server: server.url,
-    storage: getRxStorageDexie(),
     collections: { notes: { schema: noteSchema, sync: true } },
   })
   apps.push(app)
@@ -131,6 +129,27 @@ describe('openApp on the real server', () => {
   })
 })
 
+test('C3: a removal leaves no database of the user on the device, and nobody else’s is touched', async () => {
+  const databases = async () => (await indexedDB.databases()).map(({ name }) => name ?? '').filter((name) => name.startsWith('rxdb-'))
+  const app = await open('removal')
+  const [ann, bob] = [await newAccount(app), await newAccount(app)]
+  await app.logIn(bob)
+  const bobs = (await app.openDatabase()).name
+  await app.logIn(ann)
+  const db = await app.openDatabase()
+  await db.notes.insert({ id: 'n1', text: 'soon gone' })
+  await allSent(app)
+  const user = app.currentUser
+  if (!user) throw new Error('Nobody is current.')
+
+  expect(await app.removeUser(user)).toMatchObject({ erased: 'verified', revocation: 'done' })
+
+  expect((await databases()).filter((name) => name.includes(db.name))).toEqual([])
+  expect((await databases()).filter((name) => name.includes(bobs))).not.toEqual([])
+  expect(user.state).toBe('removed')
+  expect(Object.keys(app.allUsers)).toHaveLength(1)
+})
+
 describe('without the server', () => {
   const unreachable: typeof fetch = () => Promise.reject(new TypeError('fetch failed'))
   const worldWithout = () => ({ ...realWorld(), fetch: unreachable })
@@ -190,7 +209,7 @@ describe('without the server', () => {
     await first.close()
 
     const app = await open('kiosk', { stay: 'unlock', world: worldWithout() })
-    expect(app.authState).toMatchObject({ kind: 'locked', why: 'start', methods: ['password'], session: { kind: 'kept' } })
+    expect(app.authState).toMatchObject({ kind: 'locked', why: 'start', methods: expect.arrayContaining(['password']), session: { kind: 'kept' } })
     await expect(app.unlock('password', 'wrong one')).rejects.toMatchObject({ code: 'unlock-failed', reason: 'wrong-secret' })
     await app.unlock('password', 'correct horse battery')
 

@@ -1,8 +1,18 @@
-import { type App, type AppOptions, AuthError, createApp, type Leave, type LeaveReport } from '@nightlatch/auth-core'
+import {
+  type App,
+  type AppOptions,
+  AuthError,
+  createApp,
+  databaseName,
+  type Leave,
+  type LeaveReport,
+  type UserData,
+} from '@nightlatch/auth-core'
 import { httpBackend } from '@nightlatch/auth-core/http'
 import { realWorld, type World } from '@nightlatch/auth-core/world'
 import { type RxdbSessionStoreOptions, rxdbSessionStore } from '@nightlatch/session-cache'
-import { createSyncGuard, type EndReport, type SyncGuard, type SyncPolicy, type SyncState } from '@nightlatch/sync-guard'
+import { createSyncGuard, type EndReport, type Eraser, type SyncGuard, type SyncPolicy, type SyncState } from '@nightlatch/sync-guard'
+import { dexieEraser } from '@nightlatch/sync-guard/dexie'
 import { httpReplication } from '@nightlatch/sync-guard/http'
 import type { RxStorage } from 'rxdb/plugins/core'
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
@@ -21,6 +31,8 @@ export interface OpenAppOptions<Specs extends CollectionSpecs>
   /** Where users and their data are kept. Default: Dexie, which browsers have. */
   // biome-ignore lint/suspicious/noExplicitAny: any storage will do, whatever its internals are.
   readonly storage?: RxStorage<any, any>
+  /** How a removed user's databases are wiped from a storage other than Dexie. Without one `removeUser` reports `not-verified`. */
+  readonly eraser?: Eraser
   /** How long users can be opened without the server, and what wrong secrets cost. Default `standard`. */
   readonly offlinePolicy?: RxdbSessionStoreOptions['policy']
   /** How patient sync is. */
@@ -49,7 +61,7 @@ export interface Nightlatch<Specs extends CollectionSpecs> extends App {
  */
 export async function openApp<const Specs extends CollectionSpecs>(options: OpenAppOptions<Specs>): Promise<Nightlatch<Specs>> {
   const { id, server, collections, storage = getRxStorageDexie(), offlinePolicy, syncPolicy, world = realWorld(), ...rest } = options
-  const { keys, stay, kdf, labels, whenEvicted, ...appOptions } = rest
+  const { keys, stay, kdf, labels, whenEvicted, eraser = options.storage ? undefined : dexieEraser(), ...appOptions } = rest
   const store = rxdbSessionStore({
     storage,
     ...(keys && { keys }),
@@ -59,8 +71,21 @@ export async function openApp<const Specs extends CollectionSpecs>(options: Open
     ...(whenEvicted && { whenEvicted }),
     ...(offlinePolicy && { policy: offlinePolicy }),
   })
-  const app = createApp({ ...appOptions, id, backend: httpBackend(server), store, vault: store.vault, world })
-  const sync = createSyncGuard({ id, session$: app.syncSession$, world, ...(syncPolicy && { policy: syncPolicy }) })
+  const userData: UserData = {
+    wipe: (incarnation) => sync.wipe(databaseName(id, incarnation)),
+    finishWipes: async (incarnations) => {
+      const gone = await sync.finishWipes(incarnations.map((incarnation) => databaseName(id, incarnation)))
+      return incarnations.filter((incarnation) => gone.includes(databaseName(id, incarnation)))
+    },
+  }
+  const app = createApp({ ...appOptions, id, backend: httpBackend(server), store, vault: store.vault, userData, world })
+  const sync = createSyncGuard({
+    id,
+    session$: app.syncSession$,
+    world,
+    ...(syncPolicy && { policy: syncPolicy }),
+    ...(eraser && { eraser }),
+  })
   app.beforeLeave((leave) => endSync(sync, leave, world))
   const creators = Object.fromEntries(Object.entries(collections).map(([name, spec]) => [name, creatorOf(spec)]))
   const replicated = new WeakSet<object>()
