@@ -2,11 +2,11 @@ import { useSyncExternalStore } from 'react'
 import { currentAnnouncements, watchAnnouncements } from './announcements.ts'
 import { timeText } from './time-text.ts'
 
-/** The newest announcements, newest first; screen readers read each one as it comes. */
-export function Announcements({ newest }: { readonly newest: number }) {
+/** The newest announcements, newest first. */
+export function AnnouncementList({ newest }: { readonly newest: number }) {
   const announcements = useSyncExternalStore(watchAnnouncements, currentAnnouncements)
   return (
-    <ol className="announcements" role="log" aria-live="polite" aria-label="Log">
+    <ol className="announcements" aria-label="Log">
       {announcements
         .slice(-newest)
         .reverse()
@@ -16,5 +16,15 @@ export function Announcements({ newest }: { readonly newest: number }) {
           </li>
         ))}
     </ol>
+  )
+}
+
+/** Lets screen readers say each announcement as it comes, also where the list is folded away. */
+export function SpokenAnnouncement() {
+  const announcements = useSyncExternalStore(watchAnnouncements, currentAnnouncements)
+  return (
+    <p className="visually-hidden" role="status">
+      {announcements.at(-1)?.text}
+    </p>
   )
 }

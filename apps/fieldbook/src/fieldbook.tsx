@@ -45,6 +45,9 @@ export function Fieldbook({ user }: { readonly user: FieldbookUser }) {
           {status.label}
           {sync.pending.count > 0 && <span className="count">{sync.pending.count}</span>}
         </button>
+        <p className="visually-hidden" role="status">
+          {status.label}
+        </p>
       </header>
       <ScreenLinks current={screen} onChoose={() => setPanelOpen(false)} />
       <StationPanel user={user} sync={sync} status={status} open={panelOpen} />

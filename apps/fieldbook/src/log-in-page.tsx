@@ -1,4 +1,4 @@
-import { Announcements } from './announcement-list.tsx'
+import { AnnouncementList } from './announcement-list.tsx'
 import { LinkSwitch } from './link-switch.tsx'
 import { LogInForm } from './log-in-form.tsx'
 import { StationSource } from './station-source-note.tsx'
@@ -19,7 +19,7 @@ export function LogInPage() {
         <section className="card">
           <LogInForm />
         </section>
-        <Announcements newest={1} />
+        <AnnouncementList newest={1} />
         <details className="card quiet-card">
           <summary>Satellite link</summary>
           <LinkSwitch />

@@ -116,7 +116,7 @@ function leftText({ uploaded, kept, discarded, unknownOutcome, silentTabs }: Lea
     uploaded > 0 && `${observationsText(uploaded)} sent`,
     kept > 0 && `${observationsText(kept)} kept on this device`,
     discarded > 0 && `${observationsText(discarded)} discarded`,
-    unknownOutcome > 0 && `of ${observationsText(unknownOutcome)} the server’s answer is not known`,
+    unknownOutcome > 0 && `${unknownOutcome} of which the server may already have`,
     silentTabs > 0 && 'another tab did not answer in time',
   ].filter((part) => part !== false)
   return ['Logged out', ...parts].join(', ').concat('.')

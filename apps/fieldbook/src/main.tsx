@@ -1,5 +1,6 @@
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
+import { SpokenAnnouncement } from './announcement-list.tsx'
 import { App } from './app.tsx'
 import { FieldbookProvider, openFieldbook } from './session.ts'
 import './styles/tokens.css'
@@ -16,6 +17,7 @@ createRoot(container).render(
   <StrictMode>
     <FieldbookProvider value={fieldbook}>
       <App />
+      <SpokenAnnouncement />
     </FieldbookProvider>
   </StrictMode>,
 )

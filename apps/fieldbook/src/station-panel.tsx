@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import { Announcements } from './announcement-list.tsx'
+import { AnnouncementList } from './announcement-list.tsx'
 import { announce } from './announcements.ts'
 import { useLastSyncAtMs } from './last-sync.ts'
 import { revokeSessions } from './link-client.ts'
@@ -26,7 +26,7 @@ export function StationPanel({ user, sync, status, open }: StationPanelProps) {
     <aside id="station-panel" className="station-panel" data-open={open} aria-label="Station">
       <section className="panel-part">
         <h2>Status</h2>
-        <p className="status" role="status">
+        <p className="status">
           <StatusLight tone={status.tone} />
           <strong>{status.label}</strong>
           <span className="hint">{status.detail}</span>
@@ -55,7 +55,7 @@ export function StationPanel({ user, sync, status, open }: StationPanelProps) {
       </section>
       <section className="panel-part panel-log">
         <h2>Log</h2>
-        <Announcements newest={5} />
+        <AnnouncementList newest={5} />
       </section>
     </aside>
   )

@@ -18,6 +18,7 @@ import {
   temporaryFolder,
   waitForNotes,
   waitForPending,
+  waitForStatus,
   writeDown,
 } from './station.ts'
 
@@ -43,6 +44,7 @@ test('G1, G3: after a log-out during sync no request is started with the old acc
   for (const [round, momentMs] of MOMENTS_MS.entries()) {
     if (round > 0) await logIn(page, anna)
     await waitForPending(page, 0)
+    await waitForStatus(page, 'Online')
     fieldbook.link.setMode('slow')
     await writeDown(page, `Round ${round}`)
     await delay(momentMs)

@@ -35,7 +35,7 @@ test('S2, G3: at the end of the session sync halts with one login-required, the 
 
   const calls = fieldbook.link.requests.filter((request) => request.startedAtMs > haltedAtMs)
   expect(calls.filter((request) => request.path.startsWith('/v1/sync/'))).toEqual([])
-  expect(await page.getByRole('log').getByText('Log in again to go on syncing').count()).toBe(1)
+  expect(await page.getByRole('list', { name: 'Log' }).getByText('Log in again to go on syncing').count()).toBe(1)
   expect(await notesAtServer(server, anna)).toEqual(['While the session lives'])
   await page.reload()
   await waitForNotes(page, ['While the session lives', 'After its end', 'Long after its end'])
