@@ -358,7 +358,7 @@ test(
     const again = `NIGHTLATCH_SEED=${details.seed} NIGHTLATCH_PATH=${run} npm test -- node packages/auth-core/src/random-runs`
     if (details.failed && details.counterexample !== null) {
       const [commands, seed] = details.counterexample
-      const what = `${String(details.errorInstance)}\nafter ${String(commands)}\nwith seed ${seed}.`
+      const what = `${String(details.errorInstance)}\nafter ${fc.stringify(commands)}\nwith seed ${seed}.`
       throw new Error(`${what}\nAgain: ${again}`, { cause: details.errorInstance })
     }
     expect(details.numRuns, 'runs that fit the budget').toBeGreaterThan(0)

@@ -30,7 +30,12 @@ const CLOCK_SLACK_MS = 60_000
 /** Whether the access token can be handed out: its remaining life is at least `minValidityMs`, or half of what was granted if that is less (S11). */
 export function isFit(session: Session, serverNowMs: number, minValidityMs = DEFAULT_MIN_VALIDITY_MS): boolean {
   const leftMs = session.accessExpiresAtMs - serverNowMs
-  return leftMs >= Math.min(minValidityMs, session.accessLifeMs / 2) && leftMs <= session.accessLifeMs + CLOCK_SLACK_MS
+  return serverNowMs <= fitUntilMs(session, minValidityMs) && leftMs <= session.accessLifeMs + CLOCK_SLACK_MS
+}
+
+/** When the access token stops being fit, by the server's clock. */
+export function fitUntilMs({ accessExpiresAtMs, accessLifeMs }: Session, minValidityMs = DEFAULT_MIN_VALIDITY_MS): number {
+  return accessExpiresAtMs - Math.min(minValidityMs, accessLifeMs / 2)
 }
 
 /** Share of an access token's life after which it is renewed whether somebody asks or not. */

@@ -4,7 +4,7 @@ import { AuthError } from './errors.ts'
 import { isTabGone } from './refresh-lock.ts'
 import { refreshSession, sessionOf } from './refresh-session.ts'
 import { RetryMemory } from './retry-delay.ts'
-import { isFit, prefetchAtMs, type Session } from './session.ts'
+import { fitUntilMs, isFit, prefetchAtMs, type Session } from './session.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { UserKey } from './user-record.ts'
 import type { Undo } from './world/index.ts'
@@ -20,6 +20,8 @@ export interface AccessTokenOptions {
 export type TokenActivity =
   | { readonly type: 'refreshing'; readonly key: UserKey }
   | { readonly type: 'refreshed'; readonly key: UserKey }
+  /** The token is not fit any more, and there is no network to renew it. */
+  | { readonly type: 'stale'; readonly key: UserKey }
   | { readonly type: 'refresh-failed'; readonly key: UserKey; readonly error: AuthError }
 
 /** Spreads the tabs that wake at the same moment. */
@@ -139,13 +141,15 @@ export class TokenKeeper {
     this.#stopTimer = world.timers.start(dueInMs, () => void this.#renewAhead(key), { background: true })
   }
 
-  /** Milliseconds until the next renewal ahead of need, or `undefined` if this user has nothing to renew. */
+  /** Milliseconds until the next renewal ahead of need (offline: until the token is stale), or `undefined` if this user has nothing to renew. */
   #dueInMs(key: UserKey): number | undefined {
-    const { directory, serverClock } = this.#context
+    const { directory, serverClock, world } = this.#context
     const record = directory.records.get(key)
     if (record?.status.kind !== 'signed-in' || record.vault.kind !== 'open' || !record.vault.contents.session) return undefined
     const { session } = record.vault.contents
     const nowMs = serverClock.nowMs()
+    // Offline nothing can be renewed; what is left to do is to say when the token stops being fit.
+    if (!world.connectivity.online) return isFit(session, nowMs) ? fitUntilMs(session) - nowMs + 1 : undefined
     const tokenDueInMs = isFit(session, nowMs) ? Math.max(0, prefetchAtMs(session) - nowMs) : 0
     return Math.max(tokenDueInMs, this.#failures.waitMs(key))
   }
@@ -155,11 +159,13 @@ export class TokenKeeper {
     const { directory, serverClock, world } = this.#context
     try {
       const session = sessionOf(await directory.current(key))
-      const remainingMs = session.accessExpiresAtMs - serverClock.nowMs()
-      const isDue = serverClock.nowMs() >= prefetchAtMs(session) || !isFit(session, serverClock.nowMs())
+      const nowMs = serverClock.nowMs()
+      const isStale = !isFit(session, nowMs)
+      const isDue = isStale || nowMs >= prefetchAtMs(session)
       // Offline for sure: the next attempt is made when the platform says that the network is back.
-      if (isDue && world.connectivity.online) await this.#renew(key, Math.max(remainingMs + 1, 0))
-      else if (!isDue) this.#schedule()
+      if (isDue && world.connectivity.online) return void (await this.#renew(key, Math.max(session.accessExpiresAtMs - nowMs + 1, 0)))
+      if (isStale) this.activity$.next({ type: 'stale', key })
+      this.#schedule()
     } catch {
       // Said on `activity$`; `#renew` has scheduled the next try.
     }
