@@ -157,6 +157,11 @@ export class Conductor {
     await Promise.all([...this.registrations].filter(({ left }) => !left).map(({ replication }) => replication.fenceOff()))
   }
 
+  /** To be asked when nothing is to be sent too, so that a tab that has lost the lease notices. */
+  async checkLead(): Promise<void> {
+    await this.#run?.stillLeads()
+  }
+
   /** Lets another tab lead and stands in line behind it. */
   async handOver(): Promise<void> {
     if (!this.#run) return
@@ -171,7 +176,11 @@ export class Conductor {
     if (!this.pulse.stoodStill) return true
     const checks = [...numbers].map(async ([{ replication }, number]) => (await replication.leaseNumber()) === number)
     const same = await Promise.all(checks).catch(() => [false])
-    if (same.every(Boolean)) return true
+    if (same.every(Boolean)) {
+      this.pulse.confirm()
+      return true
+    }
+    this.#run?.gate.close()
     this.#options.tell({ type: 'lease', state: 'lost' })
     void this.handOver()
     return false
@@ -197,6 +206,7 @@ export class Conductor {
     const { world, policy, tell, changed } = this.#options
     const gate = new Gate()
     const numbers = new Map<Registration, number>()
+    this.pulse.confirm()
     const tokens = new TokenSource({
       session,
       gate,

@@ -71,6 +71,10 @@ export class PendingWrites {
     return this.#rejected.size
   }
 
+  get ids(): string[] {
+    return [...this.#pending]
+  }
+
   get unacknowledgedIds(): string[] {
     return [...this.#pending, ...this.#rejected]
   }

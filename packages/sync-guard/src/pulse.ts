@@ -8,6 +8,7 @@ const STOOD_STILL_MS = 2_500
 export class Pulse {
   readonly #world: World
   #lastMs: number
+  #stoodStill = false
   #stop: () => void = () => {}
 
   constructor(world: World, beat: () => void) {
@@ -17,9 +18,10 @@ export class Pulse {
       this.#stop = world.timers.start(
         BEAT_MS,
         () => {
-          beat()
+          this.#stoodStill ||= this.#isLate
           this.#lastMs = world.clock.monotonicMs()
           next()
+          beat()
         },
         { background: true },
       )
@@ -27,8 +29,18 @@ export class Pulse {
     next()
   }
 
-  /** Whether other tabs may have taken this one for dead since the last beat. */
+  /** Whether other tabs may have taken this one for dead, until that is looked up. The first timer that fires late is no proof of the contrary. */
   get stoodStill(): boolean {
+    return this.#stoodStill || this.#isLate
+  }
+
+  /** Who may lead has been looked up again. */
+  confirm(): void {
+    this.#stoodStill = false
+    this.#lastMs = this.#world.clock.monotonicMs()
+  }
+
+  get #isLate(): boolean {
     return this.#world.clock.monotonicMs() - this.#lastMs > STOOD_STILL_MS
   }
 

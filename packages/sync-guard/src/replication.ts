@@ -71,6 +71,7 @@ export class Replication {
   #pulledAtMs: number | undefined
   #firstSyncDone = false
   #foreign = false
+  #suspects = new Set<string>()
   #repaired = false
 
   constructor(plan: ReplicationPlan, deps: ReplicationDeps) {
@@ -229,6 +230,23 @@ export class Replication {
   /** From now on whoever leads under an older number may not send. */
   async fenceOff(): Promise<void> {
     await (await this.#deps.store).write(LEASE, (await this.leaseNumber()) + 1)
+  }
+
+  /**
+   * RxDB drops a write of another tab whose notice comes while it reads the storage from a later checkpoint, and never looks at it again. What is
+   * pending while nothing is on its way, twice in a row, is such a one.
+   */
+  async unstick(): Promise<void> {
+    const { push, state } = this.#run ?? {}
+    const { exact, count } = this.pending.count
+    const quiet = push && push.inFlight === 0 && push.parked === 0 && !state?.subjects.active.getValue()
+    const ids = quiet && exact && count > 0 ? this.pending.ids : []
+    const stuck = ids.filter((id) => this.#suspects.has(id))
+    this.#suspects = new Set(ids)
+    if (stuck.length === 0) return
+    this.#suspects.clear()
+    this.#deps.tell({ type: 'stuck-writes-repaired', collection: this.name, documents: stuck.length })
+    await touchWrites(this.plan.collection, stuck).catch(() => {}) // the database is closing
   }
 
   hurry(): void {

@@ -543,7 +543,11 @@ class Guard implements SyncGuard {
     const nowMs = this.#world.clock.monotonicMs()
     const { leads, user, pulse } = this.#conductor
     if (leads || user === undefined || pulse.stoodStill) this.#followingSinceMs = nowMs
-    if (leads) this.#tellActivity()
+    if (leads && pulse.stoodStill) void this.#conductor.checkLead()
+    else if (leads) {
+      this.#tellActivity()
+      for (const { replication } of this.#mine()) void replication.unstick()
+    }
     const heardAtMs = this.#elsewhere?.user === user ? (this.#elsewhere?.heardAtMs ?? 0) : 0
     if (!leads && nowMs - Math.max(heardAtMs, this.#followingSinceMs) > SILENT_MS) void this.#conductor.takeOver()
   }

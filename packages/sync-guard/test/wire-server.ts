@@ -29,6 +29,8 @@ export class WireServer {
   /** Document ids by the token that brought them. */
   readonly writers = new Map<string, string[]>()
   fault: Fault = () => undefined
+  /** Files for a browser, by path. */
+  readonly pages = new Map<string, { readonly type: string; readonly body: string }>()
   delayMs = 0
   #documents = new Map<string, Map<string, Stored>>()
   #sequence = 0
@@ -79,6 +81,8 @@ export class WireServer {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.url)
+    const page = this.pages.get(url.pathname)
+    if (page) return void response.writeHead(200, { 'content-type': page.type }).end(page.body)
     const [, , , collection = '', , action = ''] = url.pathname.split('/')
     const token = request.headers.authorization?.replace('Bearer ', '') ?? ''
     const atMs = performance.now()
