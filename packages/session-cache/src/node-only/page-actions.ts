@@ -4,7 +4,8 @@ import { floorKdf } from '../key-derivation.ts'
 import { rxdbSessionStore } from '../rxdb-session-store.ts'
 
 const ann = 'key-of-the-user' as UserKey
-const store = rxdbSessionStore({ kdf: floorKdf, labels: true })
+const stay = new URLSearchParams(location.search).get('stay') === 'unlock' ? 'unlock' : 'device'
+const store = rxdbSessionStore({ kdf: floorKdf, labels: true, stay })
 const opened = store.open({ appId: 'fieldbook', issuer: 'https://api.example.org', world: realWorld() })
 
 /** Everything of a person that must never be readable on the disk. */

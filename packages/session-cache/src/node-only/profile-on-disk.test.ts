@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PageActions, PersonalSecrets } from './page-actions.ts'
 import { findOnDisk, formsOf, hasChromium, openProfile, type ProfileBrowser, servePage } from './real-profile.ts'
@@ -67,6 +68,27 @@ describe.skipIf(!hasChromium)('a real browser profile', () => {
     expect((await findOnDisk(profile, { ...secrets })).every((hit) => hit.includes('custom'))).toBe(true)
   }, 120_000)
 
+  test('stay "unlock": a second tab gets the key from the first, a lock closes both, and a restart opens nothing', async () => {
+    const profile = await newProfile()
+    let browser = await openProfile(profile, `${server.url}?stay=unlock`)
+    const vaultIn = async (page: Page) => (await run({ page }, (actions) => actions.read()))?.vault.kind
+    await run(browser, (page, known) => page.logIn(known))
+
+    const second = await browser.openTab()
+    expect(await vaultIn(second)).toBe('open')
+    await run({ page: second }, (page) => page.lock())
+    expect([await vaultIn(browser.page), await vaultIn(second)]).toEqual(['sealed', 'sealed'])
+    await run(browser, (page, { password }) => page.unlock(password))
+    await expect.poll(() => vaultIn(second)).toBe('open')
+
+    await browser.close()
+    browser = await openProfile(profile, `${server.url}?stay=unlock`)
+    expect(await vaultIn(browser.page)).toBe('sealed')
+    await run(browser, (page, { password }) => page.unlock(password))
+    expect(await vaultIn(browser.page)).toBe('open')
+    await browser.close()
+  }, 60_000)
+
   test(`R-2, R-20: killed at a random moment of a save, ${kills} times: the record is old or new, never broken`, async () => {
     const profile = await newProfile()
     let browser = await openProfile(profile, server.url)
@@ -109,6 +131,6 @@ test('the scan knows every form it looks for', () => {
 })
 
 /** Runs one of the page's actions in the page. */
-function run<T>(browser: ProfileBrowser, act: (page: PageActions, known: PersonalSecrets) => T): Promise<Awaited<T>> {
+function run<T>(browser: Pick<ProfileBrowser, 'page'>, act: (page: PageActions, known: PersonalSecrets) => T): Promise<Awaited<T>> {
   return browser.page.evaluate(`(${act.toString()})(globalThis.page, ${JSON.stringify(secrets)})`)
 }

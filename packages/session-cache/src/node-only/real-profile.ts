@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { chromium, type Page } from 'playwright-core'
 import { build } from 'vite'
 
 export const chromiumPath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'
@@ -47,6 +47,7 @@ const contentTypes: Readonly<Record<string, string>> = { '.js': 'text/javascript
 /** A browser over a profile directory that outlives it. */
 export interface ProfileBrowser {
   readonly page: Page
+  openTab(): Promise<Page>
   /** Like pulling the plug: the whole process group, at once. */
   kill(): Promise<void>
   close(): Promise<void>
@@ -60,9 +61,11 @@ export async function openProfile(profile: string, url: string): Promise<Profile
   })
   const ended = new Promise<void>((resolve) => chrome.once('exit', () => resolve()))
   const browser = await chromium.connectOverCDP(await endpointOf(chrome))
-  const page = await openPage(browser, url)
+  const context = browser.contexts()[0] ?? (await browser.newContext())
+  const page = await showPage(context.pages()[0] ?? (await context.newPage()), url)
   return {
     page,
+    openTab: async () => showPage(await context.newPage(), url),
     async kill() {
       if (chrome.pid !== undefined) process.kill(-chrome.pid, 'SIGKILL')
       await ended
@@ -89,9 +92,7 @@ const flags = [
   '--remote-debugging-port=0',
 ]
 
-async function openPage(browser: Browser, url: string): Promise<Page> {
-  const context = browser.contexts()[0] ?? (await browser.newContext())
-  const page = context.pages()[0] ?? (await context.newPage())
+async function showPage(page: Page, url: string): Promise<Page> {
   await page.goto(url)
   await page.waitForFunction('globalThis.page !== undefined')
   return page
