@@ -343,3 +343,29 @@ test('a push whose answer was lost is recognised, and the edit made meanwhile su
   expect((await db.notes.findOne('a').exec())?.text).toBe('two')
   expect(events.every(({ type }) => type !== 'handler-failed')).toBe(true)
 })
+
+test('G3: a push cut off by a log-out is known as our own after the next log-in, and the edit made meanwhile survives', async () => {
+  const { server, db, guard, session$, open, until, events } = await testApp()
+  await until(synced)
+  let hold = true
+  server.fault = async ({ action }) => {
+    if (action !== 'push' || !hold) return undefined
+    return 'never-answer'
+  }
+  await db.notes.insert({ id: 'a', text: 'one' })
+  await eventually(() => server.document('notes', 'a') !== undefined)
+
+  expect(await guard.suspend()).toMatchObject({ unknownOutcome: 1 })
+  await db.notes.findOne('a').modify((note) => ({ ...note, text: 'two' }))
+  expect(await guard.end()).toMatchObject({ kept: 1 })
+
+  hold = false
+  server.validTokens.add('token-2')
+  session$.next(null)
+  await guard.resume()
+  session$.next(new FakeSession('ada', 'token-2', { databaseName: db.name }))
+  const again = await open()
+  await until((state) => synced(state) && server.document('notes', 'a')?.text === 'two')
+  expect((await again.notes.findOne('a').exec())?.text).toBe('two')
+  expect(events.some(({ type }) => type === 'repeated-push-recognised')).toBe(true)
+})

@@ -20,6 +20,8 @@ export type Answer =
   | { readonly status: number; readonly body?: unknown; readonly headers?: Record<string, string>; readonly html?: boolean }
   /** Does what was asked and then breaks the connection. */
   | 'cut-after'
+  /** Does what was asked and says nothing. */
+  | 'never-answer'
   | 'cut-before'
 
 /** A small server that speaks the wire of `@nightlatch/server` over real HTTP, and remembers who asked what when. */
@@ -93,11 +95,12 @@ export class WireServer {
     if (this.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.delayMs))
     const fault = await this.fault(seen)
     if (fault === 'cut-before') return void response.destroy()
-    if (fault && fault !== 'cut-after') return reply(response, fault)
+    if (fault && typeof fault !== 'string') return reply(response, fault)
     if (!this.validTokens.has(token)) return reply(response, { status: 401, body: { error: 'no', code: 'token_invalid' } })
     if (action === 'stream') return this.#stream(response)
     const answer = action === 'pull' ? this.#pull(collection, url) : this.#push(collection, rows, token)
     if (fault === 'cut-after') return void response.destroy()
+    if (fault === 'never-answer') return
     reply(response, answer)
   }
 
