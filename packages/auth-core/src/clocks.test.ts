@@ -142,6 +142,30 @@ test('S11: a token of two seconds is renewed once per life and not in a loop', a
   expect(server.requests('refresh').length).toBeLessThanOrEqual(60)
 })
 
+test('S11: who asks for more life than the renewal under way was begun for gets it', async () => {
+  const { device, server, user } = await signedInStage()
+  await device.pass({ minutes: 10 })
+  const asked = [30_000, 400_000].map((minValidityMs) => user.getAccessToken({ minValidityMs }))
+
+  const [, long = ''] = await device.resolve(Promise.all(asked))
+
+  expect(lifeLeftMs(long, device.trueMs)).toBeGreaterThanOrEqual(400_000)
+  expect(server.requests('refresh')).toHaveLength(1)
+})
+
+test('S11: a renewal that a log-in overtook, answered after a month asleep, hands out no dead token', async () => {
+  const { device, server, app, user, signIn } = await signedInStage()
+  await device.sleep({ days: 30 })
+  server.nextAnswer(faults.delay(8_000), 'refresh')
+  await device.pass({ ms: 400 })
+  await signIn(app)
+  await device.sleep({ days: 30 })
+
+  const token = await device.resolve(user.getAccessToken())
+
+  expect(lifeLeftMs(token, device.trueMs)).toBeGreaterThanOrEqual(30_000)
+})
+
 describe('S12: what wakes a stale session', () => {
   test.each(['visible', 'resumed', 'page-shown'] as const)(
     '%s refreshes it within a second and forgets what failed before',

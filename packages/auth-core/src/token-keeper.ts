@@ -57,11 +57,13 @@ export class TokenKeeper {
   /** With a fit token: no request and no lock. Else at most one refresh, shared by all callers and tabs. */
   async accessToken(key: UserKey, { minValidityMs, rejected, signal }: AccessTokenOptions = {}): Promise<string> {
     const { directory, serverClock } = this.#context
-    const session = sessionOf(await waitFor(directory.current(key), signal))
     // A session that cannot be renewed is over when a server refuses its token, not when this device's clock says so.
-    const isFitNow = session.refreshToken === undefined || isFit(session, serverClock.nowMs(), minValidityMs)
-    if (isFitNow && session.accessToken !== rejected) return session.accessToken
-    return (await waitFor(this.#renew(key, minValidityMs, rejected), signal)).accessToken
+    const suits = (session: Session) =>
+      session.accessToken !== rejected && (session.refreshToken === undefined || isFit(session, serverClock.nowMs(), minValidityMs))
+    let session = sessionOf(await waitFor(directory.current(key), signal))
+    // A renewal that somebody else began may bring less than this caller insists on; then comes one of its own.
+    for (let tries = 0; tries < 2 && !suits(session); tries += 1) session = await waitFor(this.#renew(key, minValidityMs, rejected), signal)
+    return session.accessToken
   }
 
   /**
