@@ -38,6 +38,17 @@ async function twoInstances() {
   return { databaseUrl, metrics, a: new TestClient(a.url), b: new TestClient(b.url) }
 }
 
+/** Everything that is notified from now on. */
+async function overhear(databaseUrl: string): Promise<readonly unknown[]> {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  const heard: unknown[] = []
+  client.on('notification', ({ payload }) => heard.push(JSON.parse(payload ?? 'null')))
+  await client.connect()
+  await client.query('listen nightlatch')
+  undo.push(() => client.end())
+  return heard
+}
+
 describe.skipIf(!findPostgres())('on postgresql', () => {
   test('tokens of one instance are good at the other, and fifty refreshes spread over both make one new token', async () => {
     const { a, b, metrics } = await twoInstances()
@@ -52,13 +63,15 @@ describe.skipIf(!findPostgres())('on postgresql', () => {
   })
 
   test('a push at one instance wakes streams of the other, and a revocation cuts them', async () => {
-    const { a, b } = await twoInstances()
+    const { a, b, databaseUrl } = await twoInstances()
     const session = await a.newAccount()
     const events = await readEvents(`${b.url}${notes}/stream`, session.access_token)
     await events.next()
+    const overheard = await overhear(databaseUrl) // the sweep would wake the stream as well, only later
 
     await a.post(`${notes}/push`, [{ newDocumentState: { id: 'n1' } }], session.access_token)
     expect(await events.next()).toMatchObject({ data: 'RESYNC' })
+    await vi.waitFor(() => expect(overheard).toMatchObject([{ changed: [['notes', `user:${session.user_id}`]] }]))
     await a.post('/v1/auth/revoke', { revoke_handle: session.revoke_handle })
 
     expect(await events.next()).toEqual({ event: 'end', data: { code: 'session_revoked' } })

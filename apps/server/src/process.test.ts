@@ -10,7 +10,7 @@ import { readEvents } from './testing/read-events.ts'
 import { temporaryDataDir } from './testing/temporary-data-dir.ts'
 import { TestClient } from './testing/test-client.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: process.env.NIGHTLATCH_DEEP ? 600_000 : 60_000 })
 
 const main = join(import.meta.dirname, 'main.ts')
 /** The deep run kills more often. */

@@ -29,7 +29,7 @@ describe.each(testEngines)('on %s', (engine) => {
   const names = Object.keys(migrations)
 
   test.each(names)('a database of version %s becomes one of the latest and keeps its rows', { timeout: 120_000 }, async (version) => {
-    const directory = await temporaryDataDir({ withDatabase: engine === 'pglite' })
+    const directory = await temporaryDataDir({ withDatabase: engine === 'pglite', migrated: false })
     undo.push(directory.remove)
     const postgres = engine === 'postgresql' ? await startTemporaryPostgres() : undefined
     undo.push(() => postgres?.stop())
@@ -51,7 +51,7 @@ describe.each(testEngines)('on %s', (engine) => {
   })
 
   test('a database of a later version is left alone', { timeout: 120_000 }, async () => {
-    const directory = await temporaryDataDir({ withDatabase: engine === 'pglite' })
+    const directory = await temporaryDataDir({ withDatabase: engine === 'pglite', migrated: false })
     undo.push(directory.remove)
     const postgres = engine === 'postgresql' ? await startTemporaryPostgres() : undefined
     undo.push(() => postgres?.stop())

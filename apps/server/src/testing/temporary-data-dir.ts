@@ -1,8 +1,10 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
 import { z } from 'zod'
+import { migrateToLatest } from '../database/migrate.ts'
+import { openPGlite } from '../database/open-pglite.ts'
 
 export interface TemporaryDataDir {
   readonly path: string
@@ -10,34 +12,45 @@ export interface TemporaryDataDir {
 }
 
 const packageFolder = join(import.meta.dirname, '..', '..')
+const migrationsFolder = join(import.meta.dirname, '..', 'database', 'migrations')
 
 /**
- * A data directory in which PGlite's files exist already: making them takes seconds and most of a gigabyte, copying them a moment.
- * They are made once per PGlite version and kept beside the installed packages.
+ * A data directory in which PGlite's files and the server's tables exist already: making them takes seconds and most of a gigabyte, copying
+ * them a moment. They are made once per PGlite version and set of migrations, and kept beside the installed packages.
  */
-export async function temporaryDataDir({ withDatabase = true } = {}): Promise<TemporaryDataDir> {
+export async function temporaryDataDir({ withDatabase = true, migrated = true } = {}): Promise<TemporaryDataDir> {
   const path = mkdtempSync(join(tmpdir(), 'nightlatch-server-'))
-  if (withDatabase) await copyTemplate(path)
+  if (withDatabase) cpSync(await templateOf(migrated), join(path, 'database'), { recursive: true })
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
 }
 
-async function copyTemplate(path: string): Promise<void> {
-  const template = join(packageFolder, 'node_modules', '.cache', `pglite-${pgliteVersion()}`)
-  if (!existsSync(template)) await makeTemplate(template)
-  cpSync(template, join(path, 'database'), { recursive: true })
+async function templateOf(migrated: boolean): Promise<string> {
+  const tables = migrated ? digestOfMigrations() : 'empty'
+  const template = join(packageFolder, 'node_modules', '.cache', `pglite-${pgliteVersion()}-${tables}`)
+  if (!existsSync(template)) await makeTemplate(template, migrated)
+  return template
 }
 
 /** Several test processes may do this at once: each makes its own and the first to finish wins. */
-async function makeTemplate(template: string): Promise<void> {
+async function makeTemplate(template: string, migrated: boolean): Promise<void> {
   mkdirSync(join(template, '..'), { recursive: true })
   const draft = mkdtempSync(`${template}-draft-`)
-  const pglite = await PGlite.create({ dataDir: draft })
-  await pglite.close()
+  const { db, close } = await openPGlite(draft)
+  if (migrated) await migrateToLatest(db)
+  await close()
   try {
-    renameSync(draft, template)
-  } catch {
+    renameSync(join(draft, 'database'), template)
+  } catch (error) {
+    if (!existsSync(template)) throw error
+  } finally {
     rmSync(draft, { recursive: true, force: true })
   }
+}
+
+function digestOfMigrations(): string {
+  const digest = createHash('sha256')
+  for (const file of readdirSync(migrationsFolder).sort()) digest.update(readFileSync(join(migrationsFolder, file)))
+  return digest.digest('hex').slice(0, 12)
 }
 
 function pgliteVersion(): string {
