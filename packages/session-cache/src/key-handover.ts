@@ -29,32 +29,32 @@ export class KeyHandover {
     this.#stop = channel.listen((message) => {
       if (isRequest(message)) {
         const root = held(message.wanted)
-        if (root) this.#give(message.ticket, root)
+        if (root) this.#give(message.question, root)
       } else if (isAnswer(message)) {
-        this.#waiting.get(message.ticket)?.(message.root)
+        this.#waiting.get(message.question)?.(message.root)
       }
     })
   }
 
   /** The key from another tab, or `null` when none answers in time. */
   async ask(wanted: WantedKey): Promise<CryptoKey | null> {
-    const ticket = `${this.#asked}:${this.#world.random.fraction()}`
+    const question = `${this.#asked}:${this.#world.random.fraction()}`
     this.#asked += 1
     const { promise, resolve } = Promise.withResolvers<CryptoKey | null>()
-    this.#waiting.set(ticket, resolve)
+    this.#waiting.set(question, resolve)
     const stop = this.#world.timers.start(PATIENCE_MS, () => resolve(null))
-    this.#channel.post({ type: 'key-wanted', ticket, wanted })
+    this.#channel.post({ type: 'key-wanted', question, wanted })
     try {
       return await promise
     } finally {
       stop()
-      this.#waiting.delete(ticket)
+      this.#waiting.delete(question)
     }
   }
 
-  #give(ticket: string, root: CryptoKey): void {
+  #give(question: string, root: CryptoKey): void {
     try {
-      this.#channel.post({ type: 'key-given', ticket, root })
+      this.#channel.post({ type: 'key-given', question, root })
     } catch {
       // Node's channels cannot carry keys: the other side asks the person.
     }
@@ -66,10 +66,10 @@ export class KeyHandover {
   }
 }
 
-function isRequest(message: unknown): message is { readonly ticket: string; readonly wanted: WantedKey } {
-  return isPlainObject(message) && message.type === 'key-wanted' && typeof message.ticket === 'string' && isPlainObject(message.wanted)
+function isRequest(message: unknown): message is { readonly question: string; readonly wanted: WantedKey } {
+  return isPlainObject(message) && message.type === 'key-wanted' && typeof message.question === 'string' && isPlainObject(message.wanted)
 }
 
-function isAnswer(message: unknown): message is { readonly ticket: string; readonly root: CryptoKey } {
-  return isPlainObject(message) && message.type === 'key-given' && typeof message.ticket === 'string' && message.root instanceof CryptoKey
+function isAnswer(message: unknown): message is { readonly question: string; readonly root: CryptoKey } {
+  return isPlainObject(message) && message.type === 'key-given' && typeof message.question === 'string' && message.root instanceof CryptoKey
 }
