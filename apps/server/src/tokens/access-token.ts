@@ -12,6 +12,9 @@ export interface AccessClaims {
   readonly expiresAtMs: number
 }
 
+/** What signing and checking take of `SigningKeys`. */
+export type SigningKeyring = Pick<SigningKeys, 'signer' | 'find' | 'published'>
+
 const MAX_TOKEN_LENGTH = 4096
 const CLIENT_ID = 'nightlatch'
 const claimsShape = z.object({
@@ -27,10 +30,10 @@ const claimsShape = z.object({
 /** Makes and checks the access tokens of one issuer. */
 export class AccessTokens {
   readonly #issuer: string
-  readonly #keys: SigningKeys
+  readonly #keys: SigningKeyring
   readonly #nowMs: () => number
 
-  constructor(issuer: string, keys: SigningKeys, nowMs: () => number) {
+  constructor(issuer: string, keys: SigningKeyring, nowMs: () => number) {
     this.#issuer = issuer
     this.#keys = keys
     this.#nowMs = nowMs
