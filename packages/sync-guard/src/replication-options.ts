@@ -14,6 +14,7 @@ export interface PushContext extends SendContext {
   readonly idempotencyKey: string
 }
 
+/** The checkpoint is a plain object: RxDB merges them by their fields, so that a bare number or string would be lost. */
 export type GuardedPullHandler<Doc, Checkpoint> = (
   checkpoint: Checkpoint | undefined,
   batchSize: number,

@@ -11,14 +11,16 @@ export interface LogOutResult {
   readonly writesAfter: number
   /** Local writes that are not on the server at the end. */
   readonly lost: number
+  /** Documents of the server that are not here, or not in its state, at the end. */
+  readonly notPulled: number
   /** Conflicts, although nobody else ever touched these documents. */
   readonly falseConflicts: number
   readonly haltMs: number
 }
 
-export const CLEAN = { callsAfter: 0, writesAfter: 0, lost: 0, falseConflicts: 0 }
-
 type Doc = { id: string; text: string; owner?: string }
+/** RxDB merges checkpoints as objects: a bare number would be lost. */
+type Checkpoint = { readonly sequence: number }
 // biome-ignore lint/suspicious/noExplicitAny: any RxStorage will do.
 type AnyStorage = RxStorage<any, any>
 
@@ -61,13 +63,14 @@ class Backend {
     this.documents.set(document.id, { document: { ...document, _deleted: false }, sequence: this.#sequence })
   }
 
-  async pull(since: number | undefined, limit: number): Promise<{ documents: WithDeleted<Doc>[]; checkpoint: number }> {
+  async pull(checkpoint: Checkpoint | undefined, limit: number): Promise<{ documents: WithDeleted<Doc>[]; checkpoint: Checkpoint }> {
     this.calls += 1
     await this.#pause()
-    const page = [...this.documents.values()].filter(({ sequence }) => sequence > (since ?? 0)).sort((a, b) => a.sequence - b.sequence)
+    const since = checkpoint?.sequence ?? 0
+    const page = [...this.documents.values()].filter(({ sequence }) => sequence > since).sort((a, b) => a.sequence - b.sequence)
     const found = page.slice(0, limit)
     await this.#pause()
-    return { documents: found.map(({ document }) => document), checkpoint: found.at(-1)?.sequence ?? since ?? 0 }
+    return { documents: found.map(({ document }) => document), checkpoint: { sequence: found.at(-1)?.sequence ?? since } }
   }
 
   async push(rows: readonly { newDocumentState: WithDeleted<Doc>; assumedMasterState?: WithDeleted<Doc> }[]): Promise<WithDeleted<Doc>[]> {
@@ -122,6 +125,11 @@ function live(backend: Backend, collection: RxCollection<Doc>, random: () => num
   }
 }
 
+async function missingHere(collection: RxCollection<Doc>, backend: Backend): Promise<number> {
+  const here = new Map((await collection.find().exec()).map(({ id, text }) => [id, text]))
+  return [...backend.documents.values()].filter(({ document }) => here.get(document.id) !== document.text).length
+}
+
 export async function guardedLogOut(storage: AnyStorage, seed: number): Promise<LogOutResult> {
   const random = randomFrom(seed)
   const backend = new Backend(random)
@@ -139,14 +147,14 @@ export async function guardedLogOut(storage: AnyStorage, seed: number): Promise<
     const count = () => {
       if (calledFor === 'old') oldCalls += 1
     }
-    const replication = guard.replicate<Doc, number>({
+    const replication = guard.replicate<Doc, Checkpoint>({
       collection: db.notes,
       replicationIdentifier: 'notes',
       pull: {
         batchSize: 10,
-        handler: (since, limit) => {
+        handler: (checkpoint, limit) => {
           count()
-          return backend.pull(since, limit)
+          return backend.pull(checkpoint, limit)
         },
       },
       push: {
@@ -190,11 +198,13 @@ export async function guardedLogOut(storage: AnyStorage, seed: number): Promise<
   session$.next(null)
   await guard.resume()
   session$.next(session())
-  await open()
+  const { db: again, replication: newest } = await open()
+  newest.reSync()
   await firstValueFrom(guard.state$.pipe(filter((state) => state.kind === 'synced' && state.pending.exact && state.pending.count === 0)))
+  const notPulled = await missingHere(again.notes, backend)
   const lost = [...busy.written].filter(([id, text]) => backend.documents.get(id)?.document.text !== text).length
   await guard.dispose()
-  return { callsAfter, writesAfter, lost, falseConflicts: backend.conflicts, haltMs }
+  return { callsAfter, writesAfter, lost, notPulled, falseConflicts: backend.conflicts, haltMs }
 }
 
 /** The same with RxDB alone: `cancel()`, and a new replication after the next log-in. The control that shows what the harness can see. */
@@ -206,11 +216,11 @@ export async function plainLogOut(storage: AnyStorage, seed: number): Promise<Lo
   const db = await createRxDatabase<{ notes: RxCollection<Doc> }>({ name: `run-${process.pid}-${names}`, storage, multiInstance: false })
   await db.addCollections({ notes: { schema } })
   const replicate = () =>
-    replicateRxCollection<Doc, number>({
+    replicateRxCollection<Doc, Checkpoint>({
       collection: db.notes,
       replicationIdentifier: 'notes',
       retryTime: 50,
-      pull: { batchSize: 10, handler: (since, limit) => backend.pull(since, limit) },
+      pull: { batchSize: 10, handler: (checkpoint, limit) => backend.pull(checkpoint, limit) },
       push: { batchSize: 5, handler: (rows) => backend.push(rows) },
     })
   const state = replicate()
@@ -233,9 +243,10 @@ export async function plainLogOut(storage: AnyStorage, seed: number): Promise<Lo
 
   const again = replicate()
   await again.awaitInSync()
+  const notPulled = await missingHere(db.notes, backend)
   const lost = [...busy.written].filter(([id, text]) => backend.documents.get(id)?.document.text !== text).length
   await db.close()
-  return { callsAfter, writesAfter, lost, falseConflicts: backend.conflicts, haltMs }
+  return { callsAfter, writesAfter, lost, notPulled, falseConflicts: backend.conflicts, haltMs }
 }
 
 export interface LogOutTotals {
@@ -243,6 +254,7 @@ export interface LogOutTotals {
   readonly callsAfter: number
   readonly runsWithWritesAfter: number
   readonly lost: number
+  readonly notPulled: number
   readonly falseConflicts: number
   readonly medianMs: number
   readonly p95Ms: number
@@ -274,11 +286,12 @@ export async function manyLogOuts(
     callsAfter: total((result) => result.callsAfter),
     runsWithWritesAfter: total((result) => (result.writesAfter > 0 ? 1 : 0)),
     lost: total((result) => result.lost),
+    notPulled: total((result) => result.notPulled),
     falseConflicts: total((result) => result.falseConflicts),
     medianMs: times[Math.floor(times.length / 2)] ?? 0,
     p95Ms: times[Math.floor(times.length * 0.95)] ?? 0,
     seeds: results
-      .filter(({ result }) => result.callsAfter + result.writesAfter + result.lost + result.falseConflicts > 0)
+      .filter(({ result }) => result.callsAfter + result.writesAfter + result.lost + result.notPulled + result.falseConflicts > 0)
       .map(({ seed }) => seed),
   }
 }
