@@ -70,7 +70,7 @@ export class AppShell implements App {
     this.#calls = new UserCalls(this.#context, this.#tokens, fetchOrigins)
     this.#view = new AppView(this.#context, this.#tokens, () => this.#userActions, onLoginRequired)
     this.#leaves = new Leaves(this.#context, this.#view, this.#outbox, userData)
-    this.#logIns = new LogIns(this.#context, store, this.#view, this.#leaves, this.#outbox, offlineAfterMs)
+    this.#logIns = new LogIns(this.#context, this.#view, this.#leaves, this.#outbox, offlineAfterMs)
     this.#unlocking = new Unlocking(this.#context, this.#view, this.#leaves, onSessionOver)
     this.emailPasswordAuth = emailPasswordAuth(this.#context)
     this.ready = this.#start()

@@ -2,7 +2,7 @@ import { type AppContext, askBackend, askForApp } from './app-context.ts'
 import type { Credentials, ProviderName } from './credentials.ts'
 import { AuthError } from './errors.ts'
 import { given } from './given.ts'
-import type { Challenge, Grant, ProfileAnswer, SessionStore, UserRecordDraft } from './ports.ts'
+import type { Challenge, Grant, ProfileAnswer, UserRecordDraft } from './ports.ts'
 import { randomId } from './random-id.ts'
 import { type Session, sessionAfter } from './session.ts'
 import { type DeviceRecord, type UserKey, type UserRecord, type VaultContents, withoutIntent } from './user-record.ts'
@@ -28,7 +28,6 @@ function isChallenge(answer: Grant | Challenge): answer is Challenge {
  */
 export async function storeLogIn(
   context: AppContext,
-  store: SessionStore,
   newKey: UserKey,
   grant: Grant,
   credentials: Credentials,
@@ -37,8 +36,9 @@ export async function storeLogIn(
   const { directory, serverClock, world } = context
   if (grant.serverOffsetMs !== undefined) serverClock.learn(grant.serverOffsetMs)
   const session = sessionAfter(grant, serverClock.nowMs())
-  const idTag = await store.tag('user-id', grant.userId)
-  const tags = credentials.provider === 'email-password' ? [idTag, await store.tag('login', normalizedLogin(credentials.email))] : [idTag]
+  const idTag = await directory.tag('user-id', grant.userId)
+  const tags =
+    credentials.provider === 'email-password' ? [idTag, await directory.tag('login', normalizedLogin(credentials.email))] : [idTag]
 
   const known = await directory.findByTag(idTag)
   const key = known?.key ?? newKey

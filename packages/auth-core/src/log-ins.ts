@@ -5,7 +5,7 @@ import type { Credentials } from './credentials.ts'
 import { AuthError } from './errors.ts'
 import type { Leaves } from './leaves.ts'
 import { normalizedLogin, readProfile, requestGrant, storeLogIn } from './log-in.ts'
-import type { DeviceVault, Grant, SessionStore } from './ports.ts'
+import type { DeviceVault, Grant } from './ports.ts'
 import { randomId } from './random-id.ts'
 import { holdWhileAlive } from './refresh-lock.ts'
 import type { RevocationOutbox } from './revocation-outbox.ts'
@@ -23,16 +23,14 @@ type EmailPassword = Extract<Credentials, { readonly provider: 'email-password' 
 /** How users become current: by log-in, with and without the server, and by switching. */
 export class LogIns {
   readonly #context: AppContext
-  readonly #store: SessionStore
   readonly #view: AppView
   readonly #leaves: Leaves
   readonly #outbox: RevocationOutbox
   readonly #offlineAfterMs: number
   readonly #verification: Verification
 
-  constructor(context: AppContext, store: SessionStore, view: AppView, leaves: Leaves, outbox: RevocationOutbox, offlineAfterMs: number) {
+  constructor(context: AppContext, view: AppView, leaves: Leaves, outbox: RevocationOutbox, offlineAfterMs: number) {
     this.#context = context
-    this.#store = store
     this.#view = view
     this.#leaves = leaves
     this.#outbox = outbox
@@ -159,8 +157,9 @@ export class LogIns {
   }
 
   async #offlineError(refusal: unknown): Promise<unknown> {
-    const nobodyIsKnown = (await this.#store.list()).length === 0
-    if (nobodyIsKnown) {
+    const { directory } = this.#context
+    await directory.load()
+    if (directory.records.size === 0) {
       return new AuthError('first-login-needs-network', 'Nobody has logged in on this device yet: the first log-in needs the server.', {
         cause: refusal,
       })
@@ -173,11 +172,11 @@ export class LogIns {
     try {
       const { currentUser } = this.#view
       if (currentUser && currentUser.id !== grant.userId) await this.#leaves.ask(currentUser, 'switch')
-      const known = await directory.findByTag(await this.#store.tag('user-id', grant.userId))
+      const known = await directory.findByTag(await directory.tag('user-id', grant.userId))
       const key = known?.key ?? (randomId(world.random) as UserKey)
       await this.#admit(key, grant, credentials)
       const { record, replaced } = await holdWhileAlive(this.#context, 'log-in', () =>
-        storeLogIn(this.#context, this.#store, key, grant, credentials, mayCommit),
+        storeLogIn(this.#context, key, grant, credentials, mayCommit),
       )
       await this.#dropKeys(currentUser, record.key)
       this.#view.show()

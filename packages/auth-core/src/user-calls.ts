@@ -1,10 +1,10 @@
-import { type AppContext, askBackend, notSupported } from './app-context.ts'
+import { type AppContext, askBackend, askForApp, notSupported } from './app-context.ts'
 import { authErrorOf } from './auth-failure.ts'
 import type { Credentials } from './credentials.ts'
 import { AuthError } from './errors.ts'
 import { storeProfile } from './log-in.ts'
 import { BackendFailure } from './outcome.ts'
-import type { ApiKeyInfo, SessionInfo, UserContext } from './ports.ts'
+import type { ApiKeyInfo, BackendContext, SessionInfo, UserContext } from './ports.ts'
 import { randomId } from './random-id.ts'
 import { sessionAfter } from './session.ts'
 import type { TokenKeeper } from './token-keeper.ts'
@@ -60,11 +60,19 @@ export class UserCalls {
     return this.#send(request, renewed)
   }
 
+  /** Waits for the head of the answer as long as for any request; its body may take its time, under the caller's own signal. */
   async #send(request: Request, token: string): Promise<Response> {
-    const { backend, world } = this.#context
-    if (backend.authorize) return world.fetch(await backend.authorize(request, token))
-    request.headers.set('Authorization', `Bearer ${token}`)
-    return world.fetch(request)
+    const { backend } = this.#context
+    if (!backend.authorize) request.headers.set('Authorization', `Bearer ${token}`)
+    const authorized = backend.authorize ? await backend.authorize(request, token) : request
+    const send = async ({ fetch, signal }: BackendContext): Promise<Response> => {
+      try {
+        return await fetch(authorized, { signal: AbortSignal.any(signal ? [request.signal, signal] : [request.signal]) })
+      } catch (cause) {
+        throw new BackendFailure({ kind: 'later', why: 'unreachable' }, 'No answer from the server.', { cause })
+      }
+    }
+    return askForApp(this.#context, 'fetch', send, request.signal)
   }
 
   async refreshProfile(key: UserKey, { signal }: CallOptions = {}): Promise<void> {

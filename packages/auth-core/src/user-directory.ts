@@ -1,6 +1,13 @@
 import { Subject } from 'rxjs'
 import { AuthError } from './errors.ts'
-import { type DeviceRecordDraft, RevisionConflict, type SessionStore, StoreUnavailable, type UserRecordDraft } from './ports.ts'
+import {
+  type DeviceRecordDraft,
+  RevisionConflict,
+  type SessionStore,
+  StoreUnavailable,
+  type TagPurpose,
+  type UserRecordDraft,
+} from './ports.ts'
 import { StoredCopies } from './stored-copies.ts'
 import type { DeviceRecord, UserKey, UserRecord } from './user-record.ts'
 import type { World } from './world/index.ts'
@@ -86,6 +93,10 @@ export class UserDirectory {
 
   async findByTag(tag: string): Promise<UserRecord | null> {
     return this.#bounded(this.#store.findByTag(tag))
+  }
+
+  async tag(purpose: TagPurpose, value: string): Promise<string> {
+    return this.#bounded(this.#store.tag(purpose, value))
   }
 
   async createUser(draft: UserRecordDraft): Promise<UserRecord> {

@@ -109,7 +109,7 @@ export class User {
    * `fetch` as this user, to allow-listed origins only. A 401 causes at most one refresh and one replay (RFC 6750 section 3.1);
    * a redirect is an error, because it would carry the token away.
    *
-   * @throws {AuthError} `invalid-argument` for an origin that is not on the list
+   * @throws {AuthError} `invalid-argument` for an origin that is not on the list; `offline` if no answer came; as `getAccessToken`
    */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
     return this.#actions.calls.fetch(this.#key, input, init)
