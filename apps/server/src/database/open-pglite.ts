@@ -5,6 +5,7 @@ import { LocalBus } from '../sync/change-bus.ts'
 import { lockDirectory } from './directory-lock.ts'
 import { checkDurability, DurableFileSystem, durableStartParams } from './durable-file-system.ts'
 import { checkEngineMark } from './engine-mark.ts'
+import { makeClusterOnce } from './make-cluster.ts'
 import type { OpenDatabase } from './open-database.ts'
 import type { Schema } from './schema.ts'
 
@@ -18,7 +19,9 @@ export async function openPGlite(directory: string): Promise<OpenDatabase> {
   const lock = lockDirectory(directory)
   try {
     checkEngineMark(directory, 'pglite')
-    const files = new DurableFileSystem(join(directory, 'database'))
+    const cluster = join(directory, 'database')
+    await makeClusterOnce(cluster)
+    const files = new DurableFileSystem(cluster)
     const pglite = await PGlite.create({ fs: files, startParams: durableStartParams })
     await checkDurability(pglite, files)
     const db = new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }) })
