@@ -18,7 +18,10 @@ interface JsonSchema {
   readonly items?: JsonSchema
 }
 
+/** Long enough for any rule of length, well-formed enough for any pattern, and not storable. */
+const nearlyFine = fc.constantFrom('a\0@example.org', '\ud800@example.org', 'a@example.org', 'correct horse\0', 'correct horse')
 const nastyText = fc.oneof(
+  nearlyFine,
   fc.string({ unit: 'binary', maxLength: 40 }),
   fc.constantFrom(
     '',
@@ -51,6 +54,7 @@ function fitting(schema: JsonSchema): fc.Arbitrary<unknown> {
   if (schema.type === 'array') return fc.array(near(schema.items ?? {}), { maxLength: 4 })
   if (schema.type === 'string') return nastyText
   return fc.oneof(
+    fc.record({ id: nastyText, text: nastyText }),
     fc.dictionary(fc.constantFrom('id', '_deleted', 'text', '__proto__', '\0'), fc.oneof(fc.jsonValue(), nastyText)),
     fc.jsonValue(),
   )
@@ -65,7 +69,8 @@ const bodyOf = ({ body, bodyFormat }: Route): fc.Arbitrary<string | undefined> =
 
 function formOf(value: unknown): string {
   const fields = typeof value === 'object' && value !== null ? Object.entries(value) : []
-  return new URLSearchParams(fields.map(([name, field]) => [name, String(field).toWellFormed()])).toString()
+  const asText = (field: unknown) => (typeof field === 'string' ? field : JSON.stringify(field)).toWellFormed()
+  return new URLSearchParams(fields.map(([name, field]) => [name.toWellFormed(), asText(field)])).toString()
 }
 
 const queryOf = ({ query = [] }: Route) =>
