@@ -26,7 +26,7 @@ export function createApp(
     }),
     cors({
       origin: (origin) => (services.origins.includes(origin) ? origin : null),
-      allowMethods: ['GET', 'POST', 'DELETE'],
+      allowMethods: ['GET', 'POST', 'PUT', 'DELETE'],
       allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key'],
       exposeHeaders: ['Date', 'Retry-After', 'WWW-Authenticate'],
       maxAge: 7200,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
+import { type AccountsConfig, accountsConfig } from './accounts/accounts-config.ts'
 import type { JsonObject } from './database/schema.ts'
 import {
   type Collection,
@@ -14,6 +15,7 @@ import type { Seed } from './sync/seed.ts'
 
 const serverConfig = z.strictObject({
   collections: z.record(collectionName, collectionConfig).default({}),
+  accounts: accountsConfig.prefault({}),
   /** Settings of the command; see `settings.ts`. */
   server: z.record(z.string(), z.unknown()).optional(),
 })
@@ -27,6 +29,7 @@ export type Hooks = Readonly<Record<string, CollectionHooks>>
 export interface LoadedConfig {
   readonly collections: Collections
   readonly seeds: readonly Seed[]
+  readonly accounts: AccountsConfig
 }
 
 export class ConfigProblem extends Error {
@@ -54,7 +57,9 @@ export function loadConfig(config: ServerConfig | string, hooks: Hooks = {}): Lo
     collections.set(name, collection)
     if (seed !== undefined) seeds.push({ collection, path: resolve(folder, seed) })
   }
-  return { collections, seeds }
+  const { accounts } = parsed.data
+  const hooksFile = accounts.hooks === undefined ? {} : { hooks: resolve(folder, accounts.hooks) }
+  return { collections, seeds, accounts: { ...accounts, ...hooksFile } }
 }
 
 function compile(name: string, schema: unknown) {

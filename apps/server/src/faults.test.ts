@@ -71,12 +71,12 @@ describe.each(testEngines)('on %s', (engine) => {
       async () => {
         const answer = await server.client.post('/v1/auth/register', {
           email: `fault-${engine}-${++address}@example.org`,
-          password: 'correct horse',
+          password: 'correct horse battery',
         })
         return answer.status === 201 ? { ...answer, status: 200 } : answer
       },
       async () => {
-        const again = { email: `fault-${engine}-${address}@example.org`, password: 'correct horse' }
+        const again = { email: `fault-${engine}-${address}@example.org`, password: 'correct horse battery' }
         expect((await server.client.post('/v1/auth/register', again)).status).toBe(201)
       },
     )

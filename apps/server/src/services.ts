@@ -1,3 +1,4 @@
+import type { Accounts } from './accounts/accounts.ts'
 import type { PasswordHasher } from './accounts/password-hasher.ts'
 import type { Database } from './database/schema.ts'
 import type { Log } from './log.ts'
@@ -22,6 +23,7 @@ export interface Services {
   readonly accessTokens: AccessTokens
   readonly lifetimes: Lifetimes
   readonly hasher: PasswordHasher
+  readonly accounts: Accounts
   readonly collections: Collections
   readonly bus: ChangeBus
   readonly streams: StreamHub

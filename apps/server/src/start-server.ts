@@ -2,6 +2,9 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
+import type { AccountHooks } from './accounts/account-hooks.ts'
+import { openAccounts } from './accounts/accounts.ts'
+import { loadAccountHooks } from './accounts/load-hooks.ts'
 import { type HashCost, PasswordHasher } from './accounts/password-hasher.ts'
 import { Admin } from './admin/admin.ts'
 import { createApp } from './app.ts'
@@ -46,6 +49,8 @@ export interface ServerOptions {
   readonly issuer?: string
   /** Decisions in code: who may read and write what, by collection. */
   readonly hooks?: Hooks
+  /** Functions that users may call, and decisions about log-ins, mails and passwords. Goes before the module the configuration names. */
+  readonly accountHooks?: AccountHooks
   /** Origins of the web apps that may call. Exact, such as `https://app.example.org`. */
   readonly origins?: readonly string[]
   readonly lifetimes?: Partial<Lifetimes>
@@ -130,7 +135,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 async function prepare({ db: opened, bus, engine }: OpenDatabase, options: ServerOptions, draining: AbortSignal): Promise<Services> {
   const { dataDir, origins = [], devRoutes = false, log = silentLog, nowMs = Date.now, limits, proxyHops = 0 } = options
-  const { collections, seeds } = loadConfig(options.config ?? {}, options.hooks)
+  const { collections, seeds, accounts: accountsConfig } = loadConfig(options.config ?? {}, options.hooks)
+  const accountHooks = options.accountHooks ?? (await loadAccountHooks(accountsConfig.hooks))
   await migrateToLatest(opened)
   const db = options.beforeStatement ? opened.withPlugin(new StatementHook(options.beforeStatement)) : opened
   const { issuer } = await readServerIdentity(db, options.issuer, nowMs())
@@ -151,6 +157,7 @@ async function prepare({ db: opened, bus, engine }: OpenDatabase, options: Serve
     accessTokens: new AccessTokens(issuer, signingKeys, nowMs),
     lifetimes: { ...defaultLifetimes, ...options.lifetimes },
     hasher,
+    accounts: openAccounts(accountsConfig, accountHooks, { db, keys, log, nowMs, dataDir }),
     collections,
     bus,
     streams,
@@ -188,7 +195,11 @@ function urlOf(http: Server, host: string): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-async function shutDown(servers: readonly Server[], { streams, sweep, signingKeys }: Services, database: OpenDatabase): Promise<void> {
+async function shutDown(
+  servers: readonly Server[],
+  { streams, sweep, signingKeys, accounts }: Services,
+  database: OpenDatabase,
+): Promise<void> {
   const drained = Promise.all(servers.map((http) => new Promise<void>((resolve) => void http.close(() => resolve()))))
   streams.close()
   const idle = setInterval(() => {
@@ -202,5 +213,6 @@ async function shutDown(servers: readonly Server[], { streams, sweep, signingKey
   clearTimeout(impatience)
   signingKeys.close()
   await sweep?.close()
+  await accounts.mailer.close()
   await database.close()
 }

@@ -16,12 +16,12 @@ describe.each(testEngines)('on %s', (engine) => {
   test('registers, logs in and tells everything an offline client needs', async () => {
     const { client } = server
     const email = 'Ada@Example.org'
-    expect(await client.post('/v1/auth/register', { email, password: 'correct horse' })).toMatchObject({ status: 201, body: {} })
+    expect(await client.post('/v1/auth/register', { email, password: 'correct horse battery' })).toMatchObject({ status: 201, body: {} })
 
     const answer = await client.post('/v1/auth/login', {
       provider: 'email-password',
       email: ' ada@example.ORG '.trim(),
-      password: 'correct horse',
+      password: 'correct horse battery',
     })
 
     expect(answer.status).toBe(200)

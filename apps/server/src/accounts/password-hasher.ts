@@ -39,6 +39,12 @@ export class PasswordHasher {
     return this.#inTurn(() => hash(password, { algorithm: ARGON2ID, parallelism: 1, ...this.#cost }))
   }
 
+  /** Whether a hash was made at today's cost; another one is renewed when its password is next seen. */
+  isCurrent(phc: string): boolean {
+    const { memoryCost, timeCost } = this.#cost
+    return phc.startsWith('$argon2id$') && phc.includes(`$m=${memoryCost},t=${timeCost},p=1$`)
+  }
+
   /** Takes as long for an account that does not exist (`phc` undefined) as for a wrong password. */
   async verify(phc: string | undefined, password: string): Promise<boolean> {
     this.#decoy ??= this.hash('nobody has this password')

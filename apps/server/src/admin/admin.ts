@@ -1,3 +1,4 @@
+import { purgeAccounts } from '../accounts/purge-accounts.ts'
 import type { Tx } from '../database/schema.ts'
 import type { EndReason } from '../http/api-error.ts'
 import { audit } from '../operations/audit.ts'
@@ -7,9 +8,9 @@ import { endSessions } from '../tokens/sessions.ts'
 
 /** What only the operator may do. */
 export class Admin {
-  readonly #services: Pick<Services, 'db' | 'bus' | 'nowMs' | 'lifetimes'>
+  readonly #services: Services
 
-  constructor(services: Pick<Services, 'db' | 'bus' | 'nowMs' | 'lifetimes'>) {
+  constructor(services: Services) {
     this.#services = services
   }
 
@@ -44,9 +45,11 @@ export class Admin {
     })
   }
 
-  /** Forgets deletions that no live session can have missed. */
+  /** Forgets deletions that no live session can have missed, and abandoned anonymous accounts. */
   async purge(): Promise<number> {
     const { db, nowMs, lifetimes } = this.#services
+    const accounts = await purgeAccounts(this.#services)
+    if (accounts > 0) await audit(db, nowMs(), { event: 'accounts-purged', detail: { count: accounts } })
     const longestS = Math.max(lifetimes.sessionAbsoluteS, lifetimes.anonymousIdleS)
     const count = await purgeTombstones(db, nowMs() - longestS * 1000)
     if (count > 0) await audit(db, nowMs(), { event: 'tombstones-purged', detail: { count } })

@@ -2,6 +2,7 @@ import { type Migration, Migrator } from 'kysely/migration'
 import * as accountsSessionsSync from './migrations/0001-accounts-sessions-sync.ts'
 import * as rowLevelSecurity from './migrations/0002-row-level-security.ts'
 import * as auditLog from './migrations/0003-audit.ts'
+import * as accounts from './migrations/0004-accounts.ts'
 import type { Database } from './schema.ts'
 
 /** Forward only, in this order, each in its own file that never changes once released. */
@@ -9,6 +10,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0001-accounts-sessions-sync': accountsSessionsSync,
   '0002-row-level-security': rowLevelSecurity,
   '0003-audit': auditLog,
+  '0004-accounts': accounts,
 }
 
 /**

@@ -1,16 +1,17 @@
 import type { Generated, Insertable, Kysely, Selectable, Transaction } from 'kysely'
 import { sql } from 'kysely'
+import type { AccountTables } from '../accounts/account-tables.ts'
 import type { EndReason } from '../http/api-error.ts'
 
 /** The tables, as `migrations/` leaves them. Instants are server milliseconds since 1970; bigint columns arrive as numbers. */
-export interface Schema {
+export interface Schema extends AccountTables {
   server: ServerTable
   server_keys: { kid: string; fingerprint: string }
   signing_keys: SigningKeyTable
   users: UserTable
   identities: IdentityTable
   passwords: { identity_id: string; phc: string; changed_at_ms: number }
-  devices: { id: string; user_id: string; created_at_ms: number }
+  devices: DeviceTable
   sessions: SessionTable
   sync_heads: { collection: string; scope: string; seq: number; purged_seq: Generated<number> }
   sync_docs: SyncDocTable
@@ -42,11 +43,25 @@ interface SigningKeyTable {
 
 interface UserTable {
   id: string
+  /** `server`: of a program that acts on nobody's behalf. */
+  kind: Generated<'person' | 'server'>
+  /** That of all identities together. */
   profile: JsonObject
   custom_data: JsonObject
   created_at_ms: number
   disabled_at_ms: number | null
   deleted_at_ms: number | null
+  imported_at_ms: Generated<number | null>
+}
+
+interface DeviceTable {
+  id: string
+  user_id: string
+  created_at_ms: number
+  /** When it was told to erase its data. */
+  wiped_at_ms: Generated<number | null>
+  /** What it says it has erased. */
+  wipe_receipt: Generated<JsonObject | null>
 }
 
 interface AuditTable {
@@ -65,6 +80,10 @@ interface IdentityTable {
   /** Unique within the provider: the normalised address, the foreign subject. */
   subject: string
   created_at_ms: number
+  /** `null`: whoever registered the address has yet to show that it is theirs. */
+  confirmed_at_ms: number | null
+  /** What the provider tells of the person. */
+  profile: JsonObject
 }
 
 interface SessionTable {
@@ -84,6 +103,8 @@ interface SessionTable {
   ends_at_ms: number | null
   ended_at_ms: number | null
   end_reason: EndReason | null
+  /** The key that opened it; it ends with the key. */
+  api_key_id: Generated<string | null>
   /** Thumbprint of the key the tokens are bound to (RFC 9449); nothing sets it yet. */
   jkt: string | null
 }

@@ -5,7 +5,7 @@ import type { AccessClaims } from '../tokens/access-token.ts'
 
 /** One path and method: what it takes, what it answers, and the code between. The OpenAPI document and the fuzz tests are made from these. */
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** In Hono's notation: `/v1/sync/:collection/pull`. */
   readonly path: string
   readonly summary: string

@@ -14,6 +14,20 @@ export interface AuditEntry {
     | 'member-changed'
     | 'tombstones-purged'
     | 'imported'
+    | 'email-confirmed'
+    | 'password-changed'
+    | 'password-reset'
+    | 'identity-linked'
+    | 'user-deleted'
+    | 'api-key-created'
+    | 'api-key-changed'
+    | 'api-key-deleted'
+    | 'custom-data-set'
+    | 'device-wiped'
+    | 'device-wipe-confirmed'
+    | 'signing-key-rotated'
+    | 'users-imported'
+    | 'accounts-purged'
   readonly userId?: string
   readonly sessionId?: string
   readonly detail?: JsonObject

@@ -1,4 +1,7 @@
 import type { Route } from '../http/route.ts'
+import { apiKeyRoutes } from './accounts-api-keys.ts'
+import { emailRoutes } from './accounts-email.ts'
+import { userRoutes } from './accounts-user.ts'
 import { devRevokeSessionsRoute } from './dev-revoke-sessions.ts'
 import { healthRoute } from './health.ts'
 import { jwksRoute } from './jwks.ts'
@@ -23,6 +26,9 @@ const publicRoutes: readonly Route[] = [
   refreshRoute,
   revokeRoute,
   profileRoute,
+  ...emailRoutes,
+  ...userRoutes,
+  ...apiKeyRoutes,
   listSessionsRoute,
   revokeSessionRoute,
   revokeOtherSessionsRoute,

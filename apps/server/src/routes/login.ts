@@ -1,30 +1,38 @@
-import { z } from 'zod'
-import { logInAnonymously } from '../accounts/anonymous.ts'
-import { emailAndPassword } from '../accounts/email-address.ts'
-import { logInWithPassword } from '../accounts/email-password.ts'
-import { answer, route } from '../http/route.ts'
-import { text } from '../http/text.ts'
-import { tokenAnswer } from '../tokens/sessions.ts'
+import { once } from '../accounts/idempotency.ts'
+import { logIn, logInAnonymously } from '../accounts/log-in.ts'
+import { prove } from '../accounts/prove.ts'
+import { whoami } from '../accounts/whoami.ts'
+import { route } from '../http/route.ts'
+import { loginShape } from '../providers/credentials.ts'
+import { providerOff } from '../providers/provider-refusal.ts'
+import { originOf } from './caller.ts'
 import { tokenAnswerShape } from './token-answer.ts'
-
-const device = { device_id: text(64).optional() }
 
 export const loginRoute = route({
   method: 'POST',
   path: '/v1/auth/login',
-  summary: 'Log in and open a session',
+  summary: 'Log in and open a session; the first log-in by an outside provider makes the account',
   bearer: false,
   limit: 'credentials',
   noStore: true,
-  body: z.discriminatedUnion('provider', [
-    emailAndPassword.extend({ provider: z.literal('email-password'), ...device }),
-    z.object({ provider: z.literal('anonymous'), ...device }),
-  ]),
+  body: loginShape,
   answers: { 200: tokenAnswerShape },
-  async handle({ body }, services) {
-    if (body.provider === 'anonymous')
-      return answer(200, { ...(await tokenAnswer(services, await logInAnonymously(services))), is_new: true })
-    const session = await logInWithPassword(services, { ...body, deviceId: body.device_id })
-    return answer(200, { ...(await tokenAnswer(services, session)), is_new: false })
+  async handle(exchange, services) {
+    const { body, request, url } = exchange
+    const origin = originOf(exchange, services, body.device_id)
+    return once(
+      services,
+      { request, body, caller: url.pathname },
+      async () => {
+        if (body.provider !== 'anonymous') return prove(services, body, origin)
+        if (!services.accounts.config.providers.anonymous) throw providerOff(body.provider)
+        return null
+      },
+      async (tx, proof) => {
+        const { session, isNew } = proof ? await logIn(tx, services, proof, body.device_id) : await logInAnonymously(tx, services)
+        const who = await whoami(tx, session.user_id)
+        return { status: 200, body: { ...who, is_new: isNew }, session }
+      },
+    )
   },
 })

@@ -1,8 +1,6 @@
-import { z } from 'zod'
+import { whoami, whoamiShape } from '../accounts/whoami.ts'
 import { answer, route } from '../http/route.ts'
 import { authorize } from '../tokens/bearer.ts'
-
-const jsonObject = z.record(z.string(), z.unknown())
 
 export const profileRoute = route({
   method: 'GET',
@@ -10,20 +8,11 @@ export const profileRoute = route({
   summary: 'Who the caller is',
   bearer: true,
   noStore: true,
-  answers: {
-    200: z.object({
-      user_id: z.string(),
-      identities: z.array(z.object({ id: z.string(), provider: z.string() })),
-      profile: jsonObject,
-      custom_data: jsonObject,
-    }),
-  },
+  answers: { 200: whoamiShape },
   async handle({ claims }, services) {
     return services.db.transaction().execute(async (tx) => {
       const { userId } = await authorize(tx, services, claims)
-      const user = await tx.selectFrom('users').select(['profile', 'custom_data']).where('id', '=', userId).executeTakeFirstOrThrow()
-      const identities = await tx.selectFrom('identities').select(['id', 'provider']).where('user_id', '=', userId).orderBy('id').execute()
-      return answer(200, { user_id: userId, identities, ...user })
+      return answer(200, await whoami(tx, userId))
     })
   },
 })

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { emailAndPassword } from '../accounts/email-address.ts'
-import { register } from '../accounts/email-password.ts'
-import { answer, route } from '../http/route.ts'
+import { preparePassword, register } from '../accounts/email-flow.ts'
+import { once } from '../accounts/idempotency.ts'
+import { route } from '../http/route.ts'
 
 export const registerRoute = route({
   method: 'POST',
@@ -11,8 +12,12 @@ export const registerRoute = route({
   limit: 'credentials',
   body: emailAndPassword,
   answers: { 201: z.object({}) },
-  async handle({ body }, services) {
-    await register(services, body.email, body.password)
-    return answer(201, {})
+  async handle({ body, request, url }, services) {
+    return once(
+      services,
+      { request, body, caller: url.pathname },
+      () => preparePassword(services, body),
+      (tx, phc) => register(tx, services, body, phc),
+    )
   },
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { whoamiShape } from '../accounts/whoami.ts'
 
 /** The token answer, for the OpenAPI document; `tokens/sessions.ts` makes it. */
 export const tokenAnswerShape = z.object({
@@ -14,4 +15,6 @@ export const tokenAnswerShape = z.object({
   server_time_ms: z.int(),
   revoke_handle: z.string(),
   is_new: z.boolean().optional(),
+  /** At log-in, which saves clients a request. */
+  ...whoamiShape.omit({ user_id: true }).partial().shape,
 })
