@@ -1,4 +1,5 @@
 import type { ReplicationPullHandler, ReplicationPullHandlerResult, ReplicationPushHandler } from 'rxdb/plugins/core'
+import type { Freshness } from './freshness.ts'
 import type { Lane } from './lane.ts'
 import { batchesByBytes } from './push-batches.ts'
 import type { RejectedWrites } from './rejected-writes.ts'
@@ -14,6 +15,9 @@ export interface GuardedPullOptions {
   /** The server has given everything it had. RxDB has not written it yet. */
   readonly onCaughtUp: () => void
   readonly idOf: (document: DocState) => string
+  readonly freshness: Freshness
+  /** Settles when RxDB has written what was pulled last. */
+  readonly written: () => Promise<unknown> | undefined
   /** A resync that the last run left unfinished. */
   readonly unfinished: Resync | undefined
   readonly beginResync: (cause: ResyncCause) => Promise<Resync>
@@ -23,22 +27,26 @@ export interface GuardedPullOptions {
 
 /** After the gate has closed a pull answers "nothing new here": RxDB ends the cycle with everything fetched so far fully written. */
 export function guardedPull(options: GuardedPullOptions): ReplicationPullHandler<Doc, unknown> {
-  const { lane, handler, onCaughtUp, idOf } = options
+  const { lane, handler, onCaughtUp, idOf, freshness, written } = options
   let resync = options.unfinished
   let begins = resync !== undefined
   return async (checkpoint, batchSize) => {
     for (;;) {
       const from = begins ? undefined : checkpoint
+      const moment = freshness.moment
       const answer = await lane.send(async (context) => checkedPull(await handler(from, batchSize, context)))
       if (answer.kind === 'resync' && from !== undefined) {
         resync = await options.beginResync(answer.why)
+        freshness.forget()
         begins = true
         continue
       }
       if (answer.kind !== 'answered') return { documents: [], checkpoint }
-      begins = false
       const { documents } = answer.value
+      if (await freshness.isStale(documents, moment)) continue
+      begins = false
       resync?.see(documents.map(idOf))
+      freshness.pulled(documents, written)
       if (documents.length >= batchSize) return answer.value
       onCaughtUp()
       const gone = resync ? await options.finishResync(resync) : []
@@ -52,6 +60,7 @@ export interface GuardedPushOptions {
   readonly lane: Lane
   readonly handler: GuardedPushHandler<Doc>
   readonly notes: SentNotes
+  readonly freshness: Freshness
   readonly idOf: (document: DocState) => string
   /** Rows it says no to are refused without asking the server. */
   readonly writable: ((document: DocState) => boolean) | undefined
@@ -74,7 +83,7 @@ export interface RefusedRow extends RejectedRow {
  * and throws the answer away.
  */
 export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler<Doc> {
-  const { lane, handler, notes, idOf, tell, collection, writable = () => true } = options
+  const { lane, handler, notes, freshness, idOf, tell, collection, writable = () => true } = options
 
   /** The master states of rows in conflict, or `undefined` if the gate closed on the way. */
   const deliver = async (rows: PushRow<Doc>[]): Promise<DocState[] | undefined> => {
@@ -82,7 +91,8 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
     const answer = await lane.send(
       async (context) => {
         notes.markSent(states.keys())
-        return checkedPush(await handler(rows, { ...context, idempotencyKey: notes.key(states.keys()) }))
+        const request = Promise.resolve(handler(rows, { ...context, idempotencyKey: notes.key(states.keys()) }))
+        return checkedPush(await freshness.sending(states.keys(), request))
       },
       () => notes.prepare(states),
     )
@@ -144,7 +154,8 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
     return more && [...foreign, ...more]
   }
 
-  return async (rows) => {
+  return async (captured) => {
+    const rows = await freshness.stillLocal(captured)
     const foreign = rows.filter(({ newDocumentState }) => !writable(newDocumentState))
     if (foreign.length > 0) {
       await accept(foreign, {

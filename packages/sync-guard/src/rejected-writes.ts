@@ -45,7 +45,7 @@ export class RejectedWrites {
     const assumed = await this.#meta.assumed(refused.map(({ id }) => id))
     const rows = refused.map(({ id, row }) => {
       const previous = assumed.get(id)
-      const docData = row.assumedMasterState ?? { ...row.newDocumentState, _deleted: !row.newDocumentState._deleted }
+      const docData = (row.assumedMasterState && (previous?.docData as DocState | undefined)) ?? nothing(row.newDocumentState)
       const document = this.#touched(id, docData, previous)
       return previous ? { previous, document } : { document }
     })
@@ -90,4 +90,9 @@ export class RejectedWrites {
       _rev: createRevision(this.#token, previous),
     }
   }
+}
+
+/** What no state of the document equals. */
+function nothing(state: DocState): DocState {
+  return { ...state, _deleted: !state._deleted }
 }

@@ -4,6 +4,7 @@ import type { RxReplicationState } from 'rxdb/plugins/replication'
 import { filter, firstValueFrom } from 'rxjs'
 import { attachParts } from './attach.ts'
 import { discardWrites, touchWrites } from './discard-writes.ts'
+import { Freshness } from './freshness.ts'
 import { Gate } from './gate.ts'
 import type { ExportedWrite, RejectedEntry } from './guard-api.ts'
 import type { GuardStore } from './guard-store.ts'
@@ -143,6 +144,9 @@ export class Replication {
     const primaryPath = getPrimaryFieldOfPrimaryKey(plan.collection.schema.jsonSchema.primaryKey)
     const idOf = (document: DocState) => String(document[primaryPath])
     const rejected = await this.rejected
+    const { conflictHandler, database } = plan.collection
+    const isEqual = (a: DocState, b: DocState) => conflictHandler.isEqual(a, b, 'nightlatch-repeated-push')
+    const freshness = new Freshness({ meta: await this.#meta, idOf, isEqual, token: database.token, world })
     if (!context.gate.open) return
 
     const gate = new Gate(context.gate)
@@ -180,6 +184,8 @@ export class Replication {
         lane: pullLane,
         handler: pullHandler,
         idOf,
+        freshness,
+        written: () => state.internalReplicationState?.streamQueue.down,
         onCaughtUp: () => void this.#caughtUp(state),
         unfinished,
         beginResync: (why) => {
@@ -194,13 +200,14 @@ export class Replication {
         lane: pushLane,
         handler: pushHandler,
         notes,
+        freshness,
         rejected,
         nowMs: () => world.clock.nowMs(),
         idOf,
         writable: plan.writable,
         collection: name,
         maxBytes: policy.pushBytes,
-        isEqual: (a, b) => plan.collection.conflictHandler.isEqual(a, b, 'nightlatch-repeated-push'),
+        isEqual,
         stopped,
         tell,
       })

@@ -369,3 +369,31 @@ test('G3: a push cut off by a log-out is known as our own after the next log-in,
   expect((await again.notes.findOne('a').exec())?.text).toBe('two')
   expect(events.some(({ type }) => type === 'repeated-push-recognised')).toBe(true)
 })
+
+test('G3: going back to the state that was pulled is a write like any other', async () => {
+  const { server, db, until } = await testApp()
+  server.put('notes', { id: 'a', text: 'A' })
+  await until((state) => synced(state) && state.collections.notes?.received === 1)
+  for (const text of ['B', 'A', 'B', 'A']) {
+    await db.notes.findOne('a').modify((note) => ({ ...note, text }))
+    await eventually(() => server.document('notes', 'a')?.text === text)
+  }
+  await until(synced)
+})
+
+test('a document that was just pulled is not pushed back, and an old answer does not undo a push', async () => {
+  const { server, db, guard, until } = await testApp()
+  await until(synced)
+  for (let i = 0; i < 30; i += 1) {
+    server.put('notes', { id: `r${i % 5}`, text: `${i}` })
+    await db.notes.incrementalUpsert({ id: `l${i % 5}`, text: `${i}` })
+    await pause(i % 3)
+    if (i % 10 === 5) await guard.suspend()
+    if (i % 10 === 6) await guard.resume()
+  }
+  await until(synced)
+  await eventually(async () => (await db.notes.find().exec()).every(({ id, text }) => server.document('notes', id)?.text === text))
+  const pushed = server.requests.filter(({ action }) => action === 'push').flatMap(({ ids }) => ids)
+  expect(pushed.filter((id) => id.startsWith('r'))).toEqual([])
+  expect(server.document('notes', 'l4')).toMatchObject({ text: '29' })
+})

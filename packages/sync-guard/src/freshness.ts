@@ -1,0 +1,111 @@
+import type { World } from '@nightlatch/auth-core/world'
+import { createRevision, now } from 'rxdb/plugins/core'
+import { settledWithin } from './halt.ts'
+import type { DocState, ReplicationMeta } from './replication-meta.ts'
+import type { PushRow } from './replication-options.ts'
+
+/** Pages pulled at once are remembered up to this many documents. */
+const REMEMBERED = 2_000
+/** How long a push lets a pull be written first. Only a pull that itself waits for a push takes longer. */
+const PERSIST_MS = 1_000
+
+/**
+ * RxDB runs pull and push side by side and reads a document and what the server is assumed to have of it at different moments. Three things go wrong:
+ * an answer of the server from before a push overwrites what was pushed; a document that has just been pulled is pushed back as if it had been written
+ * here; an old state read before a pull is pushed over the new one. This keeps the two directions from overlapping where it matters.
+ */
+export class Freshness {
+  readonly #meta: ReplicationMeta
+  readonly #idOf: (document: DocState) => string
+  readonly #isEqual: (a: DocState, b: DocState) => boolean
+  readonly #token: string
+  readonly #world: World
+  readonly #pulled = new Map<string, DocState>()
+  readonly #answered = new Map<string, number>()
+  readonly #sending = new Set<Promise<unknown>>()
+  #clock = 0
+  #persisting: Promise<unknown> | undefined
+
+  constructor(options: {
+    readonly meta: ReplicationMeta
+    readonly idOf: (document: DocState) => string
+    readonly isEqual: (a: DocState, b: DocState) => boolean
+    readonly token: string
+    readonly world: World
+  }) {
+    this.#meta = options.meta
+    this.#idOf = options.idOf
+    this.#isEqual = options.isEqual
+    this.#token = options.token
+    this.#world = options.world
+  }
+
+  /** A moment to ask about later. */
+  get moment(): number {
+    return this.#clock
+  }
+
+  /** Whether pushes were answered since `moment` for any of these documents, so that what was pulled may be from before. Waits for those on their way. */
+  async isStale(documents: readonly DocState[], moment: number): Promise<boolean> {
+    while (this.#sending.size > 0) await Promise.allSettled(this.#sending)
+    return documents.some((document) => (this.#answered.get(this.#idOf(document)) ?? 0) > moment)
+  }
+
+  /** These are handed to RxDB now; `written` settles when it has written them. */
+  pulled(documents: readonly DocState[], written: () => Promise<unknown> | undefined): void {
+    if (documents.length === 0) return
+    if (this.#pulled.size > REMEMBERED) this.#pulled.clear()
+    for (const document of documents) this.#pulled.set(this.#idOf(document), document)
+    const persisting = Promise.resolve().then(written)
+    this.#persisting = persisting
+    void persisting
+      .catch(() => {})
+      .finally(() => {
+        if (this.#persisting === persisting) this.#persisting = undefined
+      })
+  }
+
+  /** The server no longer has what it had. */
+  forget(): void {
+    this.#pulled.clear()
+  }
+
+  /** A push on its way. */
+  async sending<T>(ids: Iterable<string>, request: Promise<T>): Promise<T> {
+    this.#sending.add(request)
+    try {
+      return await request
+    } finally {
+      this.#sending.delete(request)
+      this.#clock += 1
+      for (const id of ids) {
+        this.#answered.set(id, this.#clock)
+        this.#pulled.delete(id) // the server has a state of ours now, so that going back to the one before is a write
+      }
+    }
+  }
+
+  /** Those rows that are writes of this device still. For the others RxDB is kept from noting the state that it read too early. */
+  async stillLocal(rows: readonly PushRow<DocState>[]): Promise<PushRow<DocState>[]> {
+    if (this.#persisting) await settledWithin(this.#persisting, PERSIST_MS, this.#world)
+    const mine = rows.filter(({ newDocumentState }) => {
+      const pulled = this.#pulled.get(this.#idOf(newDocumentState))
+      return pulled === undefined || !this.#isEqual(pulled, newDocumentState)
+    })
+    const unacknowledged = await this.#meta.unacknowledged(mine.map(({ newDocumentState }) => this.#idOf(newDocumentState)))
+    const overtaken = mine.filter(({ newDocumentState }) => !unacknowledged.has(this.#idOf(newDocumentState)))
+    await this.#keep(overtaken.map(({ newDocumentState }) => this.#idOf(newDocumentState)))
+    return mine.filter((row) => !overtaken.includes(row))
+  }
+
+  /** A new revision of the same assumption: RxDB's own, older one meets a conflict and is dropped. */
+  async #keep(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return
+    const known = await this.#meta.assumed(ids)
+    const rows = [...known.values()].map((previous) => ({
+      previous,
+      document: { ...previous, _meta: { lwt: now() }, _rev: createRevision(this.#token, previous) },
+    }))
+    await this.#meta.instance.bulkWrite(rows, 'nightlatch-overtaken')
+  }
+}
