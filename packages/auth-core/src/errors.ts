@@ -20,7 +20,7 @@ export type AuthErrorCode =
   | 'account-exists'
   /** The password does not meet the server's rules; the message says which. Ask for another. */
   | 'weak-password'
-  /** The server understood and refused; `serverCode` has its code. */
+  /** The server understood and refused; `serverCode` has its code. Show the message, or handle the codes you know. */
   | 'refused'
   /** The backend has no such ability (checked before any request). Hide the feature. */
   | 'not-supported'
