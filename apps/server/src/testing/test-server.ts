@@ -37,6 +37,10 @@ export async function startTestServer({
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...options,
     nowMs: () => Date.now() + aheadMs,
+  }).catch(async (error: unknown) => {
+    if (!given) await postgres?.stop()
+    dataDir.remove()
+    throw error
   })
   return {
     url: server.url,
