@@ -39,6 +39,7 @@ test('G4: one 401 storm makes one refresh, and parks everything meanwhile', asyn
 
   const refused = server.requests.slice(before).filter(({ token }) => token === 'token-1')
   expect(session.refreshed).toBe(1)
+  expect(session.mostAtOnce).toBe(1)
   expect(refused.length).toBeLessThanOrEqual(2) // pull and push may be on their way at the same instant
   expect(guard.state.pending.count).toBe(0)
 })

@@ -49,6 +49,9 @@ export class FakeSession implements SyncSession {
   asked = 0
   refreshed = 0
   answerAfterMs = 0
+  #asking = 0
+  /** The most questions that were open at the same time. */
+  mostAtOnce = 0
 
   constructor(userId: string, token: string, options: { readonly canKeep?: boolean; readonly databaseName?: string } = {}) {
     this.userId = userId
@@ -59,7 +62,10 @@ export class FakeSession implements SyncSession {
 
   async getToken({ rejected }: { readonly rejected?: string } = {}): Promise<string> {
     this.asked += 1
+    this.#asking += 1
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#asking)
     if (this.answerAfterMs > 0) await pause(this.answerAfterMs)
+    this.#asking -= 1
     if (this.over !== undefined) throw Object.assign(new Error('The session is over.'), { code: 'login-required', reason: this.over })
     if (this.unavailable) throw new Error('No network.')
     if (rejected !== undefined && rejected === this.token) {
