@@ -107,7 +107,8 @@ export class User {
 
   /**
    * `fetch` as this user, to allow-listed origins only. A 401 causes at most one refresh and one replay (RFC 6750 section 3.1);
-   * a redirect is an error, because it would carry the token away.
+   * a redirect is an error, because it would carry the token away. The head of the answer has to come within the app's `requestTimeoutMs`,
+   * what is sent included; the body may take longer.
    *
    * @throws {AuthError} `invalid-argument` for an origin that is not on the list; `offline` if no answer came; as `getAccessToken`
    */
