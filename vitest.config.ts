@@ -8,6 +8,8 @@ const source = 'nightlatch-source'
 export default defineConfig({
   resolve: { conditions: [source, ...defaultClientConditions] },
   ssr: { resolve: { conditions: [source, ...defaultServerConditions] } },
+  /** Tests load these by a name that Vite does not see; found late, their dependencies make it reload the page under a running test. */
+  optimizeDeps: { entries: ['packages/auth-core/src/http/index.ts'] },
   test: {
     passWithNoTests: false,
     // Generous: a busy machine is no failed test, and a hung one is still found.

@@ -24,6 +24,7 @@ const PNPM_VERSION = '12.21.0'
 const INNER_COMMANDS = {
   start: ['tools/start/start.ts'],
   test: ['tools/test/run-tests.ts'],
+  'test:deep': ['tools/test/run-deep-tests.ts'],
   build: ['node_modules/turbo/bin/turbo', 'run', 'build'],
 }
 

@@ -4,14 +4,20 @@ import { tmpdir } from 'node:os'
 import { join, sep } from 'node:path'
 import { NOTHING, type Tally, tallyOf, type VitestReport } from './tally.ts'
 
-export type VitestProject = { project: string; testFiles: string }
+export type VitestProject = {
+  project: string
+  testFiles: string
+  /** The file that configures the project. Default: vitest.config.ts. */
+  config?: string
+}
 
 /**
- * Runs one of the projects of vitest.config.ts with its output on this terminal.
+ * Runs a project with its output on this terminal.
  *
  * @param filters Handed on to Vitest: file names, `-t` and so on.
  */
-export async function runVitestBlock(root: string, { project, testFiles }: VitestProject, filters: string[]): Promise<Tally> {
+export async function runVitestBlock(root: string, vitestProject: VitestProject, filters: string[]): Promise<Tally> {
+  const { project, testFiles, config = 'vitest.config.ts' } = vitestProject
   if (countFiles(root, testFiles) === 0) {
     console.log(`There are no test files like ${testFiles}.`)
     return NOTHING
@@ -20,7 +26,7 @@ export async function runVitestBlock(root: string, { project, testFiles }: Vites
   const reportFile = join(scratch, 'report.json')
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
-    const exitCode = await runVitest(root, ['run', '--project', project, ...reporters, ...filters])
+    const exitCode = await runVitest(root, ['run', '--config', config, '--project', project, ...reporters, ...filters])
     const tally = tallyOf(JSON.parse(readFileSync(reportFile, 'utf8')) as VitestReport)
     if (exitCode !== 0 && tally.failed === 0) return { ...tally, failed: 1 }
     if (exitCode === 0 && tally.passed + tally.skipped === 0) {

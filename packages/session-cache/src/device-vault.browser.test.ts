@@ -16,6 +16,7 @@ let devices = 0
 
 afterEach(async () => {
   vi.restoreAllMocks()
+  Reflect.deleteProperty(navigator, 'storage')
   for (const store of open.splice(0)) await store.close()
   await deleteEverything()
 })
@@ -175,16 +176,27 @@ test('private mode or blocked site data is unavailable, not signed out', async (
   await expect(rxdbSessionStore().open(newDevice())).rejects.toMatchObject({ name: 'StoreUnavailable', reason: 'storage-blocked' })
 })
 
-test('asks at the first log-in that the browser keeps what is stored, and reports the answer', async () => {
-  const asked = vi.spyOn(StorageManager.prototype, 'persist').mockResolvedValue(true)
-  const store = await openTab(newDevice())
-  expect(store.persistence).toBe('not-asked')
+test.each([
+  ['that says yes', storageThatSays(true), 'granted'],
+  ['that says no', storageThatSays(false), 'denied'],
+  ['that cannot be asked, as WebKitGTK', undefined, 'unsupported'],
+] as const)(
+  'asks at the first log-in that the browser keeps what is stored, and reports the answer: a browser %s',
+  async (_which, storage, answer) => {
+    Object.defineProperty(navigator, 'storage', { configurable: true, value: storage })
+    const store = await openTab(newDevice())
+    expect(store.persistence).toBe('not-asked')
 
-  await logIn(store)
+    await logIn(store)
 
-  await expect.poll(() => store.persistence).toBe('granted')
-  expect(asked).toHaveBeenCalledTimes(1)
-})
+    await expect.poll(() => store.persistence).toBe(answer)
+    if (storage) expect(storage.persist).toHaveBeenCalledTimes(1)
+  },
+)
+
+function storageThatSays(answer: boolean) {
+  return { persist: vi.fn<() => Promise<boolean>>(async () => answer) }
+}
 
 /** What Safari's storage process does when it dies, and what another tab's upgrade makes Dexie do. */
 async function loseConnections(name: string): Promise<void> {

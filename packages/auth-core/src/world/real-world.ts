@@ -106,7 +106,8 @@ function webLocks(manager: LockManager, lifecycle: Lifecycle): Locks {
           return untilHidden(work)
         }
         const request = options.signal ? manager.request(name, { signal: options.signal }, granted) : manager.request(name, granted)
-        request.catch(reject)
+        // WebKit rejects with an error of its own instead of the signal's reason.
+        request.catch((error: unknown) => reject(options.signal?.aborted ? options.signal.reason : error))
       }),
     holdIfFree: (name, task) =>
       new Promise((resolve, reject) => {
