@@ -4,6 +4,7 @@ import type { SimulatedDevice } from './simulated-world.ts'
 export type Fault =
   | { readonly kind: 'drop'; readonly when: 'before' | 'after' }
   | { readonly kind: 'delay'; readonly ms: number }
+  | { readonly kind: 'slow-answer'; readonly ms: number }
   | {
       readonly kind: 'answer'
       readonly status: number
@@ -35,6 +36,7 @@ export const faults = {
     body: JSON.stringify({ error: 'invalid_grant', error_description: 'The session is over.', ...(code ? { code } : {}) }),
   }),
   delay: (ms: number): Fault => ({ kind: 'delay', ms }),
+  slowAnswer: (ms: number): Fault => ({ kind: 'slow-answer', ms }),
   late: (ms: number): Fault => ({ kind: 'late', ms }),
   json: (status: number, body: unknown): Fault => ({ kind: 'answer', status, body: JSON.stringify(body) }),
 } as const satisfies Record<string, Fault | ((...args: never[]) => Fault)>
@@ -153,6 +155,7 @@ export class ScriptedServer {
     }
     const [status, answer] = this.#answer(request, path, text)
     if (fault?.kind === 'drop') throw new TypeError('fetch failed')
+    if (fault?.kind === 'slow-answer') await this.#wait(request, fault.ms)
     const written = JSON.stringify(answer)
     return new Response(fault?.kind === 'cut' ? written.slice(0, written.length / 2) : written, {
       status,
@@ -224,9 +227,9 @@ export class ScriptedServer {
       case 'POST link':
         if (body.provider !== 'email-password') return [400, { error: 'Not here.', code: 'invalid_request' }]
         if (this.#byEmail(String(body.email))) return [409, { error: 'Somebody else has it.', code: 'identity_taken' }]
-        account.email = String(body.email)
-        account.password = String(body.password)
-        account.identities.push({ id: account.email, provider: 'email-password' })
+        account.email ??= String(body.email)
+        account.password ??= String(body.password)
+        account.identities.push({ id: String(body.email), provider: 'email-password' })
         return [200, profileOf(account)]
       case 'POST delete':
         account.deleted = true
