@@ -70,6 +70,7 @@ class Guard implements SyncGuard {
   #followingSinceMs = 0
   #ending: Promise<EndReport> | undefined
   #stateIsDue = false
+  #told = ''
 
   constructor({ id, session$, onLoginRequired, policy, eraser, world = realWorld() }: SyncGuardOptions) {
     this.#eraser = eraser
@@ -340,7 +341,7 @@ class Guard implements SyncGuard {
     switch (message.kind) {
       case 'hello':
         this.#tabs.tell({ kind: 'here', paused: this.#conductor.paused })
-        this.#tellActivity()
+        this.#tellActivity({ again: true })
         return
       case 'here':
         if (message.paused) return this.#pauseHere(true)
@@ -545,7 +546,7 @@ class Guard implements SyncGuard {
     if (leads || user === undefined || pulse.stoodStill) this.#followingSinceMs = nowMs
     if (leads && pulse.stoodStill) void this.#conductor.checkLead()
     else if (leads) {
-      this.#tellActivity()
+      this.#tellActivity({ again: true })
       for (const { replication } of this.#mine()) void replication.unstick()
     }
     const heardAtMs = this.#elsewhere?.user === user ? (this.#elsewhere?.heardAtMs ?? 0) : 0
@@ -565,7 +566,7 @@ class Guard implements SyncGuard {
     return session
   }
 
-  /** Many things change at once; subscribers hear of the result. */
+  /** Many things change at once, several with every call of a handler; subscribers hear of the result. */
   #changed(): void {
     if (this.#stateIsDue) return
     this.#stateIsDue = true
@@ -579,10 +580,13 @@ class Guard implements SyncGuard {
     })
   }
 
-  #tellActivity(): void {
+  #tellActivity({ again = false } = {}): void {
     const { user, leads, loginRequired } = this.#conductor
     if (user === undefined || !(leads || loginRequired !== undefined)) return
     const activity = worstActivity(this.#mine().map(({ replication }) => replication.state))
+    const told = JSON.stringify([user, activity, loginRequired])
+    if (told === this.#told && !again) return
+    this.#told = told
     this.#tabs.tell({ kind: 'activity', user, activity, ...(loginRequired !== undefined && { loginRequired }) })
   }
 }
