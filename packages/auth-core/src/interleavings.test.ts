@@ -237,7 +237,9 @@ describe.each(names)('S4, S5, S6, S9, S16: %s meets in another tab', (first) => 
       const stride = isDeep ? 1 : Math.max(1, all.length / SCHEDULES_PER_PAIR)
       for (let n = 0; n < all.length; n += stride) {
         const schedule = all[Math.floor(n)]
-        if (schedule) await atSchedule(schedule)
+        // With Web Locks and without: in turns, or both.
+        const isEven = Math.floor(n / stride) % 2 === 0
+        for (const acrossTabs of isDeep ? [true, false] : [isEven]) if (schedule) await atSchedule({ ...schedule, acrossTabs })
       }
     },
     600_000,
