@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type * as Http from './http/index.ts'
 import type * as Core from './index.ts'
 import { MemoryShelf } from './index.ts'
+import './http/index.ts' // so that Vite has met every dependency before a frame or a worker asks for it
 import type * as RealWorld from './world/index.ts'
 import { realWorld } from './world/index.ts'
 
@@ -46,7 +47,7 @@ describe('Web Locks between two frames', () => {
     const [mine, theirs] = [await one.world(), await two.world()]
     const [holding, waiting] = [openEnded(), openEnded()]
     void mine.locks.hold('lock-a', holding.run)
-    await pause(20)
+    await expect.poll(() => holding.begun).toBe(true)
     const waited = theirs.locks.hold('lock-a', waiting.run)
     await pause(50)
 
@@ -54,11 +55,10 @@ describe('Web Locks between two frames', () => {
     expect(await theirs.locks.holdIfFree('lock-a', async () => 1)).toEqual({ held: false })
 
     one.frame.remove()
-    await pause(50)
-    expect(waiting.begun).toBe(true)
+    await expect.poll(() => waiting.begun).toBe(true)
     waiting.end()
     await waited
-    expect(await theirs.locks.holdIfFree('lock-a', async () => 1)).toEqual({ held: true, value: 1 })
+    await expect.poll(() => theirs.locks.holdIfFree('lock-a', async () => 1)).toEqual({ held: true, value: 1 })
   })
 
   test('S4: are released on `pagehide` although the work goes on', async () => {
@@ -69,13 +69,12 @@ describe('Web Locks between two frames', () => {
       await holding.run()
       return 'finished'
     })
-    await pause(20)
+    await expect.poll(() => holding.begun).toBe(true)
     expect(await theirs.locks.holdIfFree('lock-b', async () => 1)).toEqual({ held: false })
 
     one.realm.dispatchEvent(new one.realm.Event('pagehide'))
-    await pause(20)
 
-    expect(await theirs.locks.holdIfFree('lock-b', async () => 1)).toEqual({ held: true, value: 1 })
+    await expect.poll(() => theirs.locks.holdIfFree('lock-b', async () => 1)).toEqual({ held: true, value: 1 })
     holding.end()
     expect(await held).toBe('finished')
   })
@@ -85,7 +84,7 @@ describe('Web Locks between two frames', () => {
     const [mine, theirs] = [await one.world(), await two.world()]
     const holding = openEnded()
     void mine.locks.hold('lock-c', holding.run)
-    await pause(20)
+    await expect.poll(() => holding.begun).toBe(true)
     const reason = new Error('enough')
 
     await expect(theirs.locks.hold('lock-c', async () => 1, { signal: AbortSignal.timeout(30) })).rejects.toMatchObject({
@@ -104,7 +103,7 @@ test('a channel reaches the other frame and not the sender, and takes a late mes
   theirs.listen((message) => heard.push(['theirs', message]))
 
   mine.post({ type: 'heartbeat', lock: 'a' })
-  await pause(50)
+  await expect.poll(() => heard.length).toBeGreaterThan(0)
   expect(heard).toEqual([['theirs', { type: 'heartbeat', lock: 'a' }]])
 
   mine.close()
