@@ -9,7 +9,7 @@ const here = fileURLToPath(new URL('..', import.meta.url))
 async function run(module: string): Promise<string> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--conditions=nightlatch-source', '--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', module],
+    ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', module],
     { cwd: here, timeout: 20_000 },
   )
   return stdout.trim()
@@ -18,8 +18,8 @@ async function run(module: string): Promise<string> {
 test('on a server importing and createApp make no request, and nothing keeps the process alive', async () => {
   const said = await run(`
     globalThis.fetch = () => { console.log('a request'); return new Promise(() => {}) }
-    const { createApp } = await import('@nightlatch/auth-core')
-    const { httpBackend } = await import('@nightlatch/auth-core/http')
+    const { createApp } = await import('./src/index.ts')
+    const { httpBackend } = await import('./src/http/index.ts')
     const app = createApp({ id: 'ssr', backend: httpBackend('https://api.example.org') })
     await app.ready
     console.log(app.authState.kind)
@@ -30,8 +30,8 @@ test('on a server importing and createApp make no request, and nothing keeps the
 
 test('a signed-in user keeps a process alive no longer than its work', async () => {
   const said = await run(`
-    const { createApp, Credentials } = await import('@nightlatch/auth-core')
-    const { httpBackend } = await import('@nightlatch/auth-core/http')
+    const { createApp, Credentials } = await import('./src/index.ts')
+    const { httpBackend } = await import('./src/http/index.ts')
     globalThis.fetch = async () => Response.json({ token_type: 'Bearer', access_token: 'a', expires_in: 900, refresh_token: 'r', user_id: 'u1', identities: [] })
     const app = createApp({ id: 'job', backend: httpBackend('https://api.example.org') })
     const user = await app.logIn(Credentials.apiKey('key'))
