@@ -1,3 +1,13 @@
+export {
+  type AccountHooks,
+  type FunctionCollection,
+  type FunctionContext,
+  type FunctionIdentity,
+  FunctionRefusal,
+  type MailFlowDecision,
+  type MailFlowRequest,
+  type UserFunction,
+} from './accounts/account-hooks.ts'
 export { ConfigProblem, type Hooks, type ServerConfig } from './config.ts'
 export { DirectoryInUse } from './database/directory-lock.ts'
 export { jsonLog, type Log } from './log.ts'

@@ -1,9 +1,12 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { sendCommand } from './admin/admin-socket.ts'
+import { type AdminCommand, adminUsage, commandProblem, readAdminCommand } from './admin/commands.ts'
 import { moveData } from './admin/move-data.ts'
 import { ConfigProblem, type Hooks, jsonLog, type ServerOptions, startServer } from './index.ts'
 import { describeSettings, readSettings, type Settings } from './settings.ts'
+import { administer } from './start-server.ts'
 
 const usage = `nightlatch-server: accounts, tokens and RxDB sync for Nightlatch apps
 
@@ -14,7 +17,10 @@ const usage = `nightlatch-server: accounts, tokens and RxDB sync for Nightlatch 
   --config FILE.json            NIGHTLATCH_CONFIG                   the collections, and a "server" part with settings
   --hooks FILE.mjs              NIGHTLATCH_HOOKS                    default-exports who may read and write what, by collection
 ${describeSettings()}
-`
+
+Administration, also while the server runs:
+
+${adminUsage}`
 
 /** Errors that say what to do. */
 const sentences = new Set([
@@ -37,9 +43,16 @@ try {
 }
 
 async function main(): Promise<void> {
-  const { settings, config, hooks, help, words } = readSettings(process.argv.slice(2), process.env)
+  const administration = readAdminCommand(process.argv.slice(2), process.cwd())
+  const { settings, config, hooks, help, words } = readSettings(administration?.settings ?? process.argv.slice(2), process.env)
   if (help) {
     process.stdout.write(usage)
+    return
+  }
+  if (administration) {
+    const options = toOptions(settings, config, hooks === undefined ? {} : await loadHooks(hooks))
+    const done = await administrate(options, administration.command)
+    if (!done) process.exitCode = 1
     return
   }
   const [command, file, ...rest] = words
@@ -52,8 +65,24 @@ async function main(): Promise<void> {
   await serve(toOptions(settings, config, hooks === undefined ? {} : await loadHooks(hooks)))
 }
 
+/** By the running server, if there is one on this directory; else on the database itself. */
+async function administrate(options: ServerOptions, command: AdminCommand): Promise<boolean> {
+  const tell = { out: (text: string) => void process.stdout.write(text), err: (text: string) => void process.stderr.write(text) }
+  const done = await sendCommand(options.dataDir, command, tell)
+  if (done !== undefined) return done
+  try {
+    await administer(options, command, tell)
+    return true
+  } catch (error) {
+    const problem = commandProblem(error)
+    if (problem === undefined) throw error
+    tell.err(`${problem}\n`)
+    return false
+  }
+}
+
 async function serve(options: ServerOptions): Promise<void> {
-  const server = await startServer({ ...options, log: jsonLog((line) => process.stderr.write(line)) })
+  const server = await startServer({ ...options, adminSocket: true, log: jsonLog((line) => process.stderr.write(line)) })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => void server.close().then(() => process.exit(0)))
   }

@@ -7,6 +7,8 @@ import { openAccounts } from './accounts/accounts.ts'
 import { loadAccountHooks } from './accounts/load-hooks.ts'
 import { type HashCost, PasswordHasher } from './accounts/password-hasher.ts'
 import { Admin } from './admin/admin.ts'
+import { listenForCommands } from './admin/admin-socket.ts'
+import { type AdminCommand, type CommandContext, runAdminCommand } from './admin/commands.ts'
 import { createApp } from './app.ts'
 import { type Hooks, loadConfig, type ServerConfig } from './config.ts'
 import { migrateToLatest } from './database/migrate.ts'
@@ -62,6 +64,8 @@ export interface ServerOptions {
   readonly proxyHops?: number
   /** Serves `/metrics` on a port of its own, on the same host. 0: any free port. Default: not served. */
   readonly metricsPort?: number
+  /** Take commands of the administrator on a socket in `dataDir`, while the server runs. Default false. */
+  readonly adminSocket?: boolean
   readonly log?: Log
   /** The server's clock, milliseconds since 1970. For tests. */
   readonly nowMs?: () => number
@@ -110,6 +114,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const url = await open((request, connection) => app.fetch(request, connection), port)
     const metrics = metricsPort === undefined ? undefined : await open(() => new Response(services.metrics.toText()), metricsPort)
     const admin = new Admin(services)
+    if (options.adminSocket) {
+      const socket = await listenForCommands(options.dataDir, { services, keyFile: keyFileOf(options) })
+      if (socket) listening.push(socket)
+    }
     const purging = setInterval(
       () => void admin.purge().catch((error: unknown) => services.log.error('purge-failed', error)),
       PURGE_EVERY_MS,
@@ -133,6 +141,24 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
+/**
+ * Runs one command of the administrator on the database itself. Where a server runs on that directory, send it the command instead (`sendCommand`).
+ *
+ * @throws {DirectoryInUse} {KeyFileProblem} {ConfigProblem} {ApiError}
+ */
+export async function administer(options: ServerOptions, command: AdminCommand, tell: Pick<CommandContext, 'out' | 'err'>): Promise<void> {
+  const database = await openDatabase(options, options.log ?? silentLog)
+  const services = await prepare(database, options, new AbortController().signal).catch(async (error: unknown) => {
+    await database.close()
+    throw error
+  })
+  try {
+    await runAdminCommand(command, { services, keyFile: keyFileOf(options), ...tell })
+  } finally {
+    await shutDown([], services, database)
+  }
+}
+
 async function prepare({ db: opened, bus, engine }: OpenDatabase, options: ServerOptions, draining: AbortSignal): Promise<Services> {
   const { dataDir, origins = [], devRoutes = false, log = silentLog, nowMs = Date.now, limits, proxyHops = 0 } = options
   const { collections, seeds, accounts: accountsConfig } = loadConfig(options.config ?? {}, options.hooks)
@@ -140,7 +166,7 @@ async function prepare({ db: opened, bus, engine }: OpenDatabase, options: Serve
   await migrateToLatest(opened)
   const db = options.beforeStatement ? opened.withPlugin(new StatementHook(options.beforeStatement)) : opened
   const { issuer } = await readServerIdentity(db, options.issuer, nowMs())
-  const keys = await loadServerKeys(options.keyFile ?? join(dataDir, 'keys.json'), db)
+  const keys = await loadServerKeys(keyFileOf(options), db)
   const signingKeys = await SigningKeys.load(db, keys, nowMs)
   await loadSeeds(db, seeds, nowMs())
   const streams = new StreamHub(bus, nowMs)
@@ -173,6 +199,8 @@ async function prepare({ db: opened, bus, engine }: OpenDatabase, options: Serve
     draining,
   }
 }
+
+const keyFileOf = ({ keyFile, dataDir }: ServerOptions) => keyFile ?? join(dataDir, 'keys.json')
 
 type FetchHandler = Parameters<typeof getRequestListener>[0]
 

@@ -157,7 +157,7 @@ export async function resetByFunction(
   await limitMails(services, email, origin)
   const phc = await preparePassword(services, { email, password }) // the same work whether there is an account or not
   const token = await tokenFor(services, 'reset', email, () => true)
-  const decision = token ? await decided(services, hooks.resetPassword({ email: email.trim(), ...token }, ...args)) : 'fail'
+  const decision = token ? await decided(services, () => hooks.resetPassword?.({ email: email.trim(), ...token }, ...args)) : 'fail'
   if (!token || decision === 'fail') throw new ApiError(400, 'reset_failed', 'The password was not reset.')
   if (decision === 'pending') return { status: 200, body: {} }
   return services.db.transaction().execute((tx) => reset(tx, services, token, phc))
@@ -195,14 +195,14 @@ async function markConfirmed(tx: Tx, { nowMs }: Services, identityId: string) {
 
 async function decideConfirmation(services: Services, email: string, token: MailToken): Promise<MailFlowDecision> {
   const { hooks } = services.accounts
-  const decision = hooks.confirm ? await decided(services, hooks.confirm({ email, ...token })) : 'fail'
+  const decision = await decided(services, () => hooks.confirm?.({ email, ...token }))
   if (decision === 'success') await services.db.transaction().execute((tx) => confirm(tx, services, token))
   return decision
 }
 
-async function decided({ log }: Services, decision: Promise<MailFlowDecision> | MailFlowDecision): Promise<MailFlowDecision> {
+async function decided({ log }: Services, ask: () => Promise<MailFlowDecision> | MailFlowDecision | undefined): Promise<MailFlowDecision> {
   try {
-    return await decision
+    return (await ask()) ?? 'fail'
   } catch (error) {
     log.error('mail-flow-function-failed', error)
     return 'fail'

@@ -5,13 +5,16 @@ import { audit } from '../operations/audit.ts'
 import type { Services } from '../services.ts'
 import { purgeTombstones } from '../sync/purge.ts'
 import { endSessions } from '../tokens/sessions.ts'
+import { UserAdmin } from './user-admin.ts'
 
 /** What only the operator may do. */
 export class Admin {
   readonly #services: Services
+  readonly users: UserAdmin
 
   constructor(services: Services) {
     this.#services = services
+    this.users = new UserAdmin(services)
   }
 
   /** Lets a user into a team's scope (`team:<id>`), or changes the role; `null` puts the user out. */

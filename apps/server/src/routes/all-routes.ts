@@ -2,6 +2,7 @@ import type { Route } from '../http/route.ts'
 import { apiKeyRoutes } from './accounts-api-keys.ts'
 import { emailRoutes } from './accounts-email.ts'
 import { userRoutes } from './accounts-user.ts'
+import { devMailRoute } from './dev-mail.ts'
 import { devRevokeSessionsRoute } from './dev-revoke-sessions.ts'
 import { healthRoute } from './health.ts'
 import { jwksRoute } from './jwks.ts'
@@ -45,4 +46,4 @@ const publicRoutes: readonly Route[] = [
 ]
 
 export const allRoutes = ({ devRoutes }: { readonly devRoutes: boolean }): readonly Route[] =>
-  devRoutes ? [...publicRoutes, devRevokeSessionsRoute] : publicRoutes
+  devRoutes ? [...publicRoutes, devRevokeSessionsRoute, devMailRoute] : publicRoutes

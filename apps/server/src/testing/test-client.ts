@@ -24,9 +24,17 @@ export class TestClient {
     return read('GET', path, await fetch(this.url + path, { headers: bearer(token) }))
   }
 
-  async post(path: string, body: unknown, token?: string): Promise<Answer> {
+  async put(path: string, token?: string): Promise<Answer> {
+    return read('PUT', path, await fetch(this.url + path, { method: 'PUT', headers: bearer(token) }))
+  }
+
+  async delete(path: string, token?: string): Promise<Answer> {
+    return read('DELETE', path, await fetch(this.url + path, { method: 'DELETE', headers: bearer(token) }))
+  }
+
+  async post(path: string, body: unknown, token?: string, more: Readonly<Record<string, string>> = {}): Promise<Answer> {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
-    const headers = { 'Content-Type': 'application/json', ...bearer(token) }
+    const headers = { 'Content-Type': 'application/json', ...bearer(token), ...more }
     return read('POST', path, await fetch(this.url + path, { method: 'POST', body: text, headers }))
   }
 

@@ -82,6 +82,20 @@ export class SigningKeys {
     await this.#load()
   }
 
+  /**
+   * Lets the successor sign from now on. Other instances follow within the hour.
+   *
+   * @param revoke also refuses what the old key has signed: for a key that got out. Clients refresh.
+   */
+  async retireSigner(revoke: boolean): Promise<void> {
+    const { kid } = await this.signer()
+    const now = this.#nowMs()
+    const signs_until_ms = revoke ? now - PUBLISHED_FOR_MS : now
+    await this.#db.updateTable('signing_keys').set({ signs_until_ms }).where('kid', '=', kid).execute()
+    this.#keys = this.#keys.filter((key) => key.kid !== kid) // its end has changed: read it again
+    await this.maintain()
+  }
+
   close(): void {
     clearInterval(this.#timer)
   }
