@@ -7,7 +7,11 @@ const bootstrap = fileURLToPath(new URL('bootstrap.mjs', import.meta.url))
 test('refuses with one sentence, not with a stack', () => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [bootstrap, 'strat'], { encoding: 'utf8' })
 
-  expect({ status, stdout, stderr }).toEqual({ status: 1, stdout: '', stderr: 'Unknown command strat: use start or test or build.\n' })
+  expect({ status, stdout, stderr }).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: 'Unknown command strat: use start or test or test:deep or build.\n',
+  })
 })
 
 test('names the Node it needs when it runs on an older one', () => {

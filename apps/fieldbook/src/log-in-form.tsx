@@ -47,7 +47,8 @@ export function LogInForm({ again }: LogInFormProps) {
       <h2>{again ? 'Log in again' : way === 'log-in' ? 'Log in' : 'Create an account'}</h2>
       <label className="field">
         <span>E-mail address</span>
-        <input name="email" type="email" autoComplete="username" required defaultValue={again?.email} disabled={busy} />
+        {/* Not `username`: the browser would write the address down in clear, for whoever has the device next. Password managers fill it all the same. */}
+        <input name="email" type="email" autoComplete="off" required defaultValue={again?.email} disabled={busy} />
       </label>
       <label className="field">
         <span>Password</span>

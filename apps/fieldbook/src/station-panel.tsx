@@ -21,7 +21,7 @@ interface StationPanelProps {
 
 /** Who is signed in, how sync stands, and the switch of the link. */
 export function StationPanel({ user, sync, status, open }: StationPanelProps) {
-  const lastSyncAtMs = useLastSyncAtMs(user.id, sync)
+  const lastSyncAtMs = useLastSyncAtMs(user.key, sync)
   return (
     <aside id="station-panel" className="station-panel" data-open={open} aria-label="Station">
       <section className="panel-part">

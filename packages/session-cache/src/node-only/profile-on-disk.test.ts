@@ -2,10 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { findOnDisk } from '@nightlatch/disk-scan'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PageActions, PersonalSecrets } from './page-actions.ts'
-import { findOnDisk, formsOf, hasChromium, openProfile, type ProfileBrowser, servePage } from './real-profile.ts'
+import { hasChromium, openProfile, type ProfileBrowser, servePage } from './real-profile.ts'
 
 /** More in the long run: `NIGHTLATCH_KILLS=200`. */
 const kills = Number(process.env.NIGHTLATCH_KILLS ?? 4)
@@ -117,17 +118,6 @@ describe.skipIf(!hasChromium)('a real browser profile', () => {
     }
     await browser.close()
   }, 600_000)
-})
-
-test('the scan knows every form it looks for', () => {
-  const text = 'prefix canary-access-token-9d3e suffix'
-  const forms = new Map(formsOf('canary-access-token-9d3e'))
-
-  expect(Buffer.from(text).includes(forms.get('raw') ?? '-')).toBe(true)
-  for (const shift of [0, 1, 2]) {
-    const encoded = Buffer.from(text.slice(7 - shift)).toString('base64')
-    expect(encoded).toContain(forms.get(`base64 shifted by ${shift}`)?.toString())
-  }
 })
 
 /** Runs one of the page's actions in the page. */
