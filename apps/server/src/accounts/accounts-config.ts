@@ -67,7 +67,7 @@ const facebook = z.strictObject({
   /** For classic access tokens; tokens of Limited Login do without. */
   appSecret: z.string().optional(),
   fields: profileFields.default(['name', 'email', 'first_name', 'last_name', 'gender', 'birthday', 'min_age', 'max_age']),
-  issuers: z.array(z.string()).min(1).default(['https://www.facebook.com', 'https://facebook.com']),
+  issuers: z.array(z.string()).min(1).default(['https://www.facebook.com', 'https://facebook.com', 'https://limited.facebook.com']),
   jwksUri: httpsOrLocal.default('https://limited.facebook.com/.well-known/oauth/openid/jwks/'),
   graphUrl: httpsOrLocal.default('https://graph.facebook.com/v23.0'),
 })
