@@ -100,7 +100,9 @@ export class AppView {
     const { userId: id, deviceId, identities, profile, customData, session } = record.vault.contents
     const isOut = record.status.kind === 'logged-out' || (device !== undefined && isLeaving(device, record))
     const state = isOut ? 'logged-out' : record.status.kind === 'over' ? 'login-required' : 'logged-in'
-    const now: UserSnapshot = { state, id, deviceId, identities, profile, customData, sessionEndsAtMs: session && sessionEndsAtMs(session) }
+    const endsAtMs = session && sessionEndsAtMs(session)
+    const { sealedData } = record
+    const now: UserSnapshot = { state, id, deviceId, identities, profile, customData, sessionEndsAtMs: endsAtMs, sealedData }
     this.#lastSeen.set(key, now)
     return now
   }
@@ -163,7 +165,7 @@ export class AppView {
     }
     const name = `${record.key}:${record.epoch}`
     if (this.#session?.name !== name) this.#session = { name, value: this.#sessionOf(user, record) }
-    else if (!changed) return
+    else if (!changed || this.state.kind !== 'login-required') return
     this.syncSession$.next(this.#session.value)
   }
 
@@ -208,6 +210,7 @@ const NOBODY: UserSnapshot = {
   profile: {},
   customData: {},
   sessionEndsAtMs: undefined,
+  sealedData: undefined,
 }
 
 /** A callback that throws is its author's affair: reported where uncaught errors are, felt nowhere else (S15). */

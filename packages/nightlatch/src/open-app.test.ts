@@ -129,6 +129,40 @@ describe('openApp on the real server', () => {
   })
 })
 
+test('G3: a removal and a deletion are refused while something is not uploaded, and nothing has changed', async () => {
+  const app = await open('refused')
+  const credentials = await newAccount(app)
+  const user = await app.logIn(credentials)
+  const db = await app.openDatabase()
+  await allSent(app)
+  await app.sync.suspend()
+  await db.notes.insert({ id: 'n1', text: 'not sent yet' })
+
+  await expect(app.removeUser(user)).rejects.toMatchObject({ code: 'pending-writes', pending: 1 })
+  await expect(app.deleteUser(user, { proof: credentials })).rejects.toMatchObject({ code: 'pending-writes', pending: 1 })
+
+  expect(app.currentUser).toBe(user)
+  expect(db.closed).toBe(false)
+  await db.notes.insert({ id: 'n2', text: 'still open' })
+  await app.sync.resume()
+  await allSent(app)
+  expect(await app.deleteUser(user, { proof: credentials })).toMatchObject({ kept: 0, discarded: 0, erased: 'verified' })
+  await expect(app.logIn(credentials)).rejects.toMatchObject({ code: 'invalid-credentials' })
+})
+
+test('a server that goes away shows as `offline`, also when there is nothing to send', async () => {
+  const app = await open('away')
+  await app.logIn(await newAccount(app))
+  await app.openDatabase()
+  await allSent(app)
+
+  await server.close()
+  await firstValueFrom(app.syncState$.pipe(filter(({ kind }) => kind === 'offline')))
+
+  expect(app.authState.kind).toBe('signed-in')
+  server = await startTestServer({ config: { collections: { notes: { schemaVersion: 0, scope: 'mine' } } } })
+})
+
 test('C3: a removal leaves no database of the user on the device, and nobody else’s is touched', async () => {
   const databases = async () => (await indexedDB.databases()).map(({ name }) => name ?? '').filter((name) => name.startsWith('rxdb-'))
   const app = await open('removal')
@@ -209,7 +243,12 @@ describe('without the server', () => {
     await first.close()
 
     const app = await open('kiosk', { stay: 'unlock', world: worldWithout() })
-    expect(app.authState).toMatchObject({ kind: 'locked', why: 'start', methods: expect.arrayContaining(['password']), session: { kind: 'kept' } })
+    expect(app.authState).toMatchObject({
+      kind: 'locked',
+      why: 'start',
+      methods: expect.arrayContaining(['password']),
+      session: { kind: 'kept' },
+    })
     await expect(app.unlock('password', 'wrong one')).rejects.toMatchObject({ code: 'unlock-failed', reason: 'wrong-secret' })
     await app.unlock('password', 'correct horse battery')
 

@@ -149,10 +149,12 @@ function replicate(
 }
 
 /** Sync takes part in every leave: it uploads if asked, halts, counts, and closes the database. */
-async function endSync(sync: SyncGuard, { reason, unsynced, deadlineAtMs, signal }: Leave, world: World): Promise<LeaveReport> {
+async function endSync(sync: SyncGuard, { reason, unsynced, deadlineAtMs, signal, rehearsal }: Leave, world: World): Promise<LeaveReport> {
   const report: EndReport = await sync.end({
     by: reason === 'lock' ? 'lock' : 'leave',
     timeoutMs: Math.max(0, deadlineAtMs - world.clock.nowMs()),
+    ...((reason === 'remove' || reason === 'delete') && { refusePending: true }), // nothing of a removed user can be sent later
+    ...(rehearsal && { rehearsal }),
     ...(unsynced && { unsynced }),
     ...(signal && { signal }),
   })

@@ -144,6 +144,10 @@ export interface EndOptions {
   /** For uploading. Default 10_000. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+  /** Reject with `pending-writes` instead of keeping what is not uploaded, and change nothing. Default: where the session says `canKeep: false`. */
+  readonly refusePending?: boolean
+  /** Find out whether the end would be refused, by an exact count while nothing is written; then everything goes on as before. */
+  readonly rehearsal?: boolean
   /** Shown as `halted { by }`. Default `leave`. */
   readonly by?: Extract<HaltedBy, 'leave' | 'lock'>
 }

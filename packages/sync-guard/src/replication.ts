@@ -51,6 +51,8 @@ interface Run extends Haltable {
   readonly tokens: TokenSource
   readonly lanes: readonly Lane[]
   readonly pacers: readonly Pacer[]
+  /** Of the change stream alone: its connections do not count among the requests. */
+  readonly streamPacer: Pacer
   readonly notes: SentNotes
   readonly stop: () => void
 }
@@ -171,7 +173,8 @@ export class Replication {
         changed,
       })
     }
-    const stream$ = plan.stream && this.#stream(plan.stream, lane('pull', { pacer: this.#pacer(), acceptedToken: undefined }), gate)
+    const streamPacer = this.#pacer()
+    const stream$ = plan.stream && this.#stream(plan.stream, lane('pull', { pacer: streamPacer, acceptedToken: undefined }), gate)
     const state = plan.create(attachParts({ ...context, gate, origin: origin.pacer, world, policy }), stream$)
     const stopped = firstValueFrom(state.canceled$.pipe(filter(Boolean)), { defaultValue: true }).then(() => {})
 
@@ -213,7 +216,7 @@ export class Replication {
       })
     }
     const lanes = [pullLane, pushLane].filter((one) => one !== undefined)
-    this.#begin(state, { gate, tokens: context.tokens, lanes, push: pushLane, pacers, notes })
+    this.#begin(state, { gate, tokens: context.tokens, lanes, push: pushLane, pacers: [...pacers, streamPacer], streamPacer, notes })
   }
 
   #stream(connect: GuardedStream<Doc, unknown>, lane: Lane, gate: Gate) {
@@ -350,7 +353,8 @@ export class Replication {
     const cause = run.lanes.map((lane) => lane.blocked).find((blocked) => blocked !== undefined)
     if (cause) return { kind: 'blocked', cause }
     if (run.tokens.refreshing) return { kind: 'refreshing' }
-    const retryAtMs = this.#deps.origin.pacer.waiting?.retryAtMs ?? run.tokens.retryAtMs
+    // With nothing to pull or push, a stream that cannot connect is the only sign that the server is away.
+    const retryAtMs = this.#deps.origin.pacer.waiting?.retryAtMs ?? run.tokens.retryAtMs ?? run.streamPacer.waiting?.retryAtMs
     if (retryAtMs !== undefined) return { kind: 'offline', retryAtMs }
     if (run.state.subjects.active.getValue() || this.#syncedAtMs === undefined) {
       return { kind: 'syncing', progress: { received: this.#received } }

@@ -32,7 +32,7 @@ import type { ReplicateOptions } from './replication-options.ts'
 import { attachedPlan, ownPlan, type ReplicationPlan } from './replication-plan.ts'
 import { SyncError } from './sync-error.ts'
 import { eventJournal, type SyncEvent } from './sync-events.ts'
-import type { SyncSession } from './sync-session.ts'
+import { loginRequiredReason, type SyncSession } from './sync-session.ts'
 import { type Activity, type SyncState, syncStateOf, worstActivity } from './sync-state.ts'
 import { type TabMessage, Tabs } from './tabs.ts'
 import { databaseNameOf, type OpenDatabaseOptions, openUserDatabase } from './user-database.ts'
@@ -71,6 +71,7 @@ class Guard implements SyncGuard {
   #ending: Promise<EndReport> | undefined
   #stateIsDue = false
   #told = ''
+  #shown: { readonly text: string; readonly state: SyncState } | undefined
 
   constructor({ id, session$, onLoginRequired, policy, eraser, world = realWorld() }: SyncGuardOptions) {
     this.#eraser = eraser
@@ -96,7 +97,15 @@ class Guard implements SyncGuard {
     this.#stopListening.push(() => sessions.unsubscribe(), ...this.#watchWorld())
   }
 
+  /** The same object until something is different, so that it can be compared and given to a renderer. */
   get state(): SyncState {
+    const now = this.#stateNow()
+    const text = JSON.stringify(now)
+    if (text !== this.#shown?.text) this.#shown = { text, state: now }
+    return this.#shown.state
+  }
+
+  #stateNow(): SyncState {
     const { loginRequired, halting, haltedBy, user, leads } = this.#conductor
     const collections = Object.fromEntries(this.#mine().map(({ replication }) => [replication.name, replication.state]))
     const elsewhere = !leads && this.#elsewhere?.user === user ? this.#elsewhere?.activity : undefined
@@ -284,9 +293,10 @@ class Guard implements SyncGuard {
     this.#journal.close()
   }
 
-  async #end({ unsynced = 'keep', timeoutMs, signal, by = 'leave' }: EndOptions): Promise<EndReport> {
+  async #end({ unsynced = 'keep', timeoutMs, signal, by = 'leave', ...options }: EndOptions): Promise<EndReport> {
     const { session, user } = this.#conductor
     if (!session || user === undefined || this.#conductor.leaving) return NOTHING_TO_END
+    const { refusePending = session.canKeep === false, rehearsal = false } = options
     signal?.throwIfAborted()
     const uploaded =
       unsynced === 'upload' ? (await this.flush({ ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) })).uploaded : 0
@@ -301,7 +311,11 @@ class Guard implements SyncGuard {
       this.#openWrites = await refuseWrites(this.#collections())
       if (silentTabs > 0) await this.#conductor.fenceOff()
       const left = await this.#countLeft()
-      if (left > 0 && session.canKeep === false && unsynced !== 'discard') throw pendingWrites(left)
+      if (left > 0 && refusePending && unsynced !== 'discard') throw pendingWrites(left)
+      if (rehearsal) {
+        await this.#goOn(user)
+        return { uploaded, kept: left, discarded: 0, unknownOutcome, silentTabs }
+      }
       if (unsynced === 'discard') await this.#discard()
       await this.#closeUser({ remove: session.canKeep === false })
       this.#tabs.tell({ kind: 'left', user })
@@ -309,10 +323,15 @@ class Guard implements SyncGuard {
       this.#journal.tell({ type: 'ended', userId: session.userId, kept, discarded })
       return { uploaded, kept, discarded, unknownOutcome, silentTabs }
     } catch (error) {
-      await Promise.all([this.#stay(), this.#tabs.ask({ kind: 'stay', user }, this.#policy.tabDeadlineMs)])
+      await this.#goOn(user)
       if (error instanceof SyncError && error.pending !== undefined) this.#journal.tell({ type: 'leave-refused', pending: error.pending })
       throw error
     }
+  }
+
+  /** In all tabs, as if nobody had wanted to leave. */
+  async #goOn(user: string): Promise<void> {
+    await Promise.all([this.#stay(), this.#tabs.ask({ kind: 'stay', user }, this.#policy.tabDeadlineMs)])
   }
 
   /** Nobody leaves after all: nothing has changed. */
@@ -332,8 +351,19 @@ class Guard implements SyncGuard {
       for (const registration of this.#conductor.registrations) registration.userId ??= next.userId
     }
     const leaves = previous && !sameUser && next !== undefined
+    if (next && previous === next) void this.#askWhy(next)
     void this.#conductor.reconcile()
     if (leaves) void this.#part(previous.userId, false)
+  }
+
+  /** The same session shown again has something to say: that it is over. */
+  async #askWhy(session: SyncSession): Promise<void> {
+    try {
+      await session.getToken()
+    } catch (error) {
+      const reason = loginRequiredReason(error)
+      if (reason !== undefined) this.#conductor.loginIsRequired(session, reason)
+    }
   }
 
   async #hear(message: TabMessage): Promise<void> {
@@ -574,7 +604,7 @@ class Guard implements SyncGuard {
       this.#stateIsDue = false
       if (this.#states.closed || this.#conductor.disposed) return
       const next = this.state
-      if (JSON.stringify(next) === JSON.stringify(this.#states.value)) return
+      if (next === this.#states.value) return
       this.#states.next(next)
       this.#tellActivity()
     })
