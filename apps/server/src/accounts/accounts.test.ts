@@ -10,7 +10,8 @@ const PASSWORD = 'correct horse battery'
 const notes = '/v1/sync/notes/0'
 const refusal = (status: number, code: string) => ({ status, body: { code } })
 
-let release = () => {}
+const newGate = () => ({ reached: Promise.withResolvers<void>(), open: Promise.withResolvers<void>() })
+let gate = newGate()
 const accountHooks: AccountHooks = {
   logIn: (payload) => ({ subject: String((payload as { name: string }).name) }),
   functions: {
@@ -37,12 +38,12 @@ const accountHooks: AccountHooks = {
       throw new Error('secret detail')
     },
     async wait({ customData }) {
-      await new Promise<void>((resolve) => {
-        release = resolve
-      })
+      gate.reached.resolve()
+      await gate.open.promise
       return customData.read()
     },
     nothing: () => undefined,
+    forever: () => new Promise(() => {}),
   },
 }
 
@@ -53,7 +54,7 @@ describe.each(testEngines)('on %s', (engine) => {
     server = await startTestServer({
       engine,
       accountHooks,
-      config: { collections: { notes: { schemaVersion: 0 } }, accounts: { providers: { function: true } } },
+      config: { collections: { notes: { schemaVersion: 0 } }, accounts: { functionTimeoutS: 1, providers: { function: true } } },
     })
     client = server.client
   })
@@ -332,16 +333,17 @@ describe.each(testEngines)('on %s', (engine) => {
       })
       const failed = await call('fail', [], ada.access_token)
       expect(failed).toMatchObject(refusal(422, 'function_failed'))
+      expect(await call('forever', [], ada.access_token)).toMatchObject(refusal(422, 'function_timed_out'))
       expect(JSON.stringify(failed.body)).not.toContain('secret detail')
     })
 
     test('SV-5: a revocation counts in the middle of a function', async () => {
       const ada = await client.newAccount()
+      gate = newGate()
       const waiting = call('wait', [], ada.access_token)
-      await vi.waitFor(() => expect(release.name).toBe('resolve'), { timeout: 5000 }).catch(() => {})
-      await new Promise((resolve) => setTimeout(resolve, 150))
+      await gate.reached.promise
       await server.admin.revokeSessions(ada.user_id)
-      release()
+      gate.open.resolve()
       expect(await waiting).toMatchObject(refusal(401, 'session_revoked'))
     })
   })

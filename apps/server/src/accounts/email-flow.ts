@@ -12,10 +12,11 @@ import { throttled } from './attempts.ts'
 import { normaliseEmail } from './email-address.ts'
 import { guessLimits, network, type Origin } from './guess-limits.ts'
 import type { Done } from './idempotency.ts'
-import { addIdentity, findIdentity, insertUser } from './identities.ts'
+import { addIdentity, findIdentity, insertUser, removeIdentity } from './identities.ts'
 import { type MailToken, type MailTokenKind, makeMailToken, useMailToken } from './mail-tokens.ts'
 import { EMAIL_PASSWORD, findPasswordAccount } from './password-check.ts'
 import { checkNewPassword } from './password-rules.ts'
+import { within } from './within.ts'
 
 export interface EmailAccount {
   readonly email: string
@@ -38,7 +39,8 @@ export async function preparePassword(services: Services, { email, password }: E
 
 /**
  * Makes an account; whether it may log in at once depends on the configured confirmation. An address that nobody has confirmed can be
- * registered again: its password and mail are replaced, so that nobody can sit on the address of somebody else.
+ * registered again: its password and mail are replaced, so that nobody can sit on the address of somebody else. If it was linked to somebody, that user
+ * loses it: whoever reads the mail must not get into the account of whoever mistyped an address.
  *
  * @throws {ApiError} `email_taken`
  */
@@ -48,7 +50,9 @@ export async function register(tx: Tx, services: Services, { email }: EmailAccou
   const known = await findIdentity(tx, EMAIL_PASSWORD, subject)
   const account = known && (await findPasswordAccount(tx, subject))
   if (account && (account.confirmedAtMs !== null || account.phc === null)) throw emailTaken()
-  if (account) {
+  const isShared = known && (await hasOtherIdentities(tx, known))
+  if (account && isShared) await removeIdentity(tx, account)
+  else if (account) {
     await setPassword(tx, account.identityId, phc, now)
     return { status: 201, body: {}, ...(await beginConfirmation(tx, services, account.identityId, email)) }
   }
@@ -57,6 +61,11 @@ export async function register(tx: Tx, services: Services, { email }: EmailAccou
   const identityId = await addEmailIdentity(tx, services, userId, email, phc)
   await audit(tx, now, { event: 'registered', userId, detail: { provider: EMAIL_PASSWORD } })
   return { status: 201, body: {}, ...(await beginConfirmation(tx, services, identityId, email)) }
+}
+
+async function hasOtherIdentities(tx: Tx, { id, userId }: { readonly id: string; readonly userId: string }): Promise<boolean> {
+  const other = await tx.selectFrom('identities').select('id').where('user_id', '=', userId).where('id', '!=', id).executeTakeFirst()
+  return other !== undefined
 }
 
 /** @throws {ApiError} `email_taken` */
@@ -128,7 +137,7 @@ export async function retryConfirmFunction(services: Services, email: string, or
 export async function sendResetMail(services: Services, email: string, origin: Origin): Promise<void> {
   const { resetTokenS, resetUrl } = emailSettings(services)
   await limitMails(services, email, origin)
-  const token = await tokenFor(services, 'reset', email, () => true)
+  const token = await tokenFor(services, 'reset', email, (account) => account.confirmedAtMs !== null)
   if (!token) return
   const { mailer, config } = services.accounts
   mailer.send(resetMail({ ...token, to: email.trim(), appName: config.mail.appName, url: resetUrl, lifeS: resetTokenS }))
@@ -156,7 +165,7 @@ export async function resetByFunction(
   if (!hooks.resetPassword) throw new ApiError(403, 'reset_function_off', 'This server has no reset function.')
   await limitMails(services, email, origin)
   const phc = await preparePassword(services, { email, password }) // the same work whether there is an account or not
-  const token = await tokenFor(services, 'reset', email, () => true)
+  const token = await tokenFor(services, 'reset', email, (account) => account.confirmedAtMs !== null)
   const decision = token ? await decided(services, () => hooks.resetPassword?.({ email: email.trim(), ...token }, ...args)) : 'fail'
   if (!token || decision === 'fail') throw new ApiError(400, 'reset_failed', 'The password was not reset.')
   if (decision === 'pending') return { status: 200, body: {} }
@@ -200,9 +209,12 @@ async function decideConfirmation(services: Services, email: string, token: Mail
   return decision
 }
 
-async function decided({ log }: Services, ask: () => Promise<MailFlowDecision> | MailFlowDecision | undefined): Promise<MailFlowDecision> {
+async function decided(
+  { accounts, log }: Services,
+  ask: () => Promise<MailFlowDecision> | MailFlowDecision | undefined,
+): Promise<MailFlowDecision> {
   try {
-    return (await ask()) ?? 'fail'
+    return (await within(accounts.config.functionTimeoutS, ask)) ?? 'fail'
   } catch (error) {
     log.error('mail-flow-function-failed', error)
     return 'fail'

@@ -13,6 +13,7 @@ import { type FunctionCollection, type FunctionContext, FunctionRefusal, type Us
 import type { Done } from './idempotency.ts'
 import { isStorableJson } from './json-value.ts'
 import { whoami } from './whoami.ts'
+import { TookTooLong, within } from './within.ts'
 
 const MAX_LISTED = 1000
 
@@ -34,7 +35,8 @@ export async function callFunction(services: Services, claims: AccessClaims, run
     const { userId } = await authorize(tx, services, claims)
     return whoami(tx, userId)
   })
-  const deadline = AbortSignal.timeout(services.accounts.config.functionTimeoutS * 1000)
+  const seconds = services.accounts.config.functionTimeoutS
+  const deadline = AbortSignal.timeout(seconds * 1000)
   const context: FunctionContext = {
     user: { id: user_id, identities, profile },
     customData: customDataOf(services, claims),
@@ -42,11 +44,11 @@ export async function callFunction(services: Services, claims: AccessClaims, run
     signal: deadline,
   }
   try {
-    const result = await Promise.race([Promise.resolve(run(context, ...args)), rejectedBy(deadline)])
+    const result = await within(seconds, () => run(context, ...args))
     const plain: unknown = result === undefined ? null : JSON.parse(JSON.stringify(result))
     return { status: 200, body: { result: plain } }
   } catch (error) {
-    if (deadline.aborted) throw new ApiError(422, 'function_timed_out', 'The function took too long.')
+    if (error instanceof TookTooLong) throw new ApiError(422, 'function_timed_out', 'The function took too long.')
     if (error instanceof FunctionRefusal) throw new ApiError(422, error.code, error.message)
     if (error instanceof ApiError) throw error
     services.log.error('function-failed', error)
@@ -141,10 +143,4 @@ async function stored(tx: Tx, collection: Collection, scope: string, id: string)
 
 function withoutTombstone({ _deleted, ...document }: JsonObject): JsonObject | undefined {
   return _deleted === true ? undefined : document
-}
-
-function rejectedBy(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-  })
 }

@@ -54,6 +54,14 @@ export async function updateIdentityProfile(
   await mergeProfiles(tx, identity.userId)
 }
 
+export async function removeIdentity(
+  tx: Tx,
+  { identityId, userId }: { readonly identityId: string; readonly userId: string },
+): Promise<void> {
+  await tx.deleteFrom('identities').where('id', '=', identityId).execute()
+  await mergeProfiles(tx, userId)
+}
+
 /** A user's profile is what all identities tell together; where several tell a field, the oldest one's counts. */
 export async function mergeProfiles(tx: Tx, userId: string): Promise<void> {
   const rows = await tx

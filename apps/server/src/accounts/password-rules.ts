@@ -1,7 +1,10 @@
 import { dictionary } from '@zxcvbn-ts/language-common'
 import { ApiError } from '../http/api-error.ts'
 import type { Services } from '../services.ts'
+import { within } from './within.ts'
 
+/** Somebody waits for this with a form in front of them. */
+const BREACH_CHECK_S = 3
 const commonPasswords = new Set(dictionary['passwords-common'].map((password) => String(password).toLowerCase()))
 
 /**
@@ -23,7 +26,7 @@ export async function checkNewPassword(services: Services, password: string, ema
 /** The app's hook may ask a service that is away; that is no reason to let nobody register. */
 async function knownFromLeaks({ accounts, log }: Services, password: string): Promise<boolean> {
   try {
-    return (await accounts.hooks.isBreached?.(password)) ?? false
+    return (await within(BREACH_CHECK_S, () => accounts.hooks.isBreached?.(password))) ?? false
   } catch (error) {
     log.error('breach-check-failed', error)
     return false

@@ -9,6 +9,7 @@ import { checkApiKey } from './api-keys.ts'
 import { normaliseEmail } from './email-address.ts'
 import type { Origin } from './guess-limits.ts'
 import { checkPassword, EMAIL_PASSWORD, refuseUnconfirmed } from './password-check.ts'
+import { within } from './within.ts'
 
 /** What credentials have proven. Made outside of any transaction: it may take a hash, or a provider's answer. */
 export interface Proof {
@@ -70,7 +71,7 @@ async function askLogInFunction({ accounts, log }: Services, payload: unknown): 
   if (!logIn) return undefined
   let identity: Awaited<ReturnType<typeof logIn>>
   try {
-    identity = await logIn(payload)
+    identity = await within(accounts.config.functionTimeoutS, () => logIn(payload))
   } catch (error) {
     log.error('log-in-function-failed', error)
     throw new ApiError(422, 'function_failed', 'The log-in function failed.')

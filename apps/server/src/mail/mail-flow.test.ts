@@ -119,6 +119,22 @@ describe.each(testEngines)('on %s', (engine) => {
     expect(await post('register', { email, password: OTHER })).toMatchObject(refusal(409, 'email_taken'))
   })
 
+  test('an address that was linked by mistake and never confirmed leads whoever reads its mail to an account of their own', async () => {
+    const email = newEmail()
+    const guest = await server.client.logInAnonymously()
+    await server.client.post('/v1/auth/link', { provider: 'email-password', email, password: PASSWORD }, guest.access_token)
+    expect((await post('reset/send', { email })).status).toBe(200) // nothing is sent for it
+    expect((await post('register', { email, password: OTHER })).status).toBe(201)
+    expect((await post('confirm', (await mailed(email, 2)).proof)).status).toBe(200)
+    const other = await logIn(email, OTHER)
+    expect(other.status).toBe(200)
+    expect(other.body).not.toMatchObject({ user_id: guest.user_id })
+    expect((await server.client.get('/v1/auth/profile', guest.access_token)).body).toMatchObject({
+      identities: [{ provider: 'anonymous' }],
+      profile: {},
+    })
+  })
+
   test('nobody’s mail box is flooded', async () => {
     const { email } = await confirmed()
     const answers = []
