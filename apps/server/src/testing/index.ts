@@ -1,3 +1,5 @@
+export { FileMail } from '../mail/file-mail.ts'
 export { type TemporaryDataDir, temporaryDataDir } from './temporary-data-dir.ts'
 export { type Account, TestClient } from './test-client.ts'
-export { startTestServer, type TestServer } from './test-server.ts'
+export { startTestIssuer, type TestIssuer } from './test-issuer.ts'
+export { startTestServer, type TestServer, testEngines } from './test-server.ts'

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { type BackendContext, Credentials, type UserContext } from '@nightlatch/auth-core'
-import { httpBackend } from '@nightlatch/auth-core/http'
+import { FileMail, startTestIssuer, startTestServer, type TestIssuer, type TestServer, testEngines } from '@nightlatch/server/testing'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { FileMail } from '../mail/file-mail.ts'
-import { startTestIssuer, type TestIssuer } from '../testing/test-issuer.ts'
-import { startTestServer, type TestServer, testEngines } from '../testing/test-server.ts'
+import { Credentials } from '../credentials.ts'
+import type { BackendContext, UserContext } from '../ports.ts'
+import { httpBackend } from './http-backend.ts'
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
 const PASSWORD = 'correct horse battery'
