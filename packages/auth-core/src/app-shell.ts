@@ -167,6 +167,11 @@ export class AppShell implements App {
     await this.#unlocking.disable(this.currentUser, kind)
   }
 
+  async rescueData(user: User, previousSecret: string, { signal }: CallOptions = {}): Promise<void> {
+    await this.#usable(signal)
+    await this.#unlocking.rescue(await this.#onDevice(user), previousSecret, signal)
+  }
+
   beforeLeave(participant: LeaveParticipant): () => void {
     this.#leaves.participants.add(participant)
     return () => this.#leaves.participants.delete(participant)

@@ -53,6 +53,7 @@ export interface AppEvent {
     | 'locked'
     | 'unlocked'
     | 'data-sealed'
+    | 'data-rescued'
     | 'vault-failed'
     | 'profile-failed'
   readonly userKey: UserKey | null
@@ -116,6 +117,14 @@ export interface App {
   /** Another way to unlock the current user. @throws {AuthError} `weak-secret`, `needs-secret` */
   enableUnlock(kind: UnlockMethod, secret: string, options?: { readonly proof?: UnlockProof }): Promise<void>
   disableUnlock(kind: UnlockMethod): Promise<void>
+
+  /**
+   * Opens what an older key of this user sealed (`user.sealedData`, event `data-sealed`) with the secret of then, and keeps of it what is not
+   * known better by now. A secret that opens only a part leaves the rest where it is.
+   *
+   * @throws {AuthError} `unlock-failed` with `reason`, `attemptsLeft`, `retryAtMs`; `locked`; `invalid-argument` if nothing is sealed
+   */
+  rescueData(user: User, previousSecret: string, options?: CallOptions): Promise<void>
 
   /** Takes part in every leave, before it happens and while the session still works. Returns how to stop taking part. */
   beforeLeave(participant: LeaveParticipant): () => void

@@ -227,6 +227,13 @@ export interface DeviceVault {
    */
   admit?(user: UserKey, proof: UnlockProof | null, serverKey?: () => Promise<Uint8Array<ArrayBuffer>>): Promise<Admission>
   status?(user: UserKey): Promise<VaultStatus>
+  /**
+   * Gives an open user what its former keys sealed (`UserRecord.sealedData`), as far as `previousSecret` opens it and nothing newer is there.
+   * Counted like any attempt.
+   *
+   * @throws {UnlockRefused} `wrong-secret`, `throttled`, `attempts`; `needs-secret` if the user is locked
+   */
+  rescue?(user: UserKey, previousSecret: string, signal?: AbortSignal): Promise<void>
 }
 
 export interface UnlockProof {

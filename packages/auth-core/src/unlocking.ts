@@ -93,6 +93,20 @@ export class Unlocking {
     await this.#change(user, (key) => this.#vault.disenroll(key, kind))
   }
 
+  async rescue({ key, vault, sealedData }: UserRecord, previousSecret: string, signal?: AbortSignal): Promise<void> {
+    if (!this.#vault.rescue) throw notSupported('rescue what older keys sealed')
+    if (vault.kind !== 'open') throw new AuthError('locked', 'The user is locked. Unlock it, then rescue its data.')
+    if (!sealedData) throw new AuthError('invalid-argument', 'Nothing of this user is sealed.')
+    try {
+      await this.#vault.rescue(key, previousSecret, signal)
+    } catch (refusal) {
+      throw unlockErrorOf(refusal, 'unlock-failed')
+    }
+    await this.#context.directory.reread(key)
+    this.#view.show()
+    this.#view.tell('data-rescued', key)
+  }
+
   /** Asks the vault what would open the current user now, and shows it. */
   async refreshFacts(why?: LockReason): Promise<void> {
     const { vault, directory } = this.#context

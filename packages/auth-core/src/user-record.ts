@@ -27,6 +27,13 @@ export interface UserRecord {
   readonly label?: string
   /** The session's revoke handle, sealed for the device, so that a locked user can be logged out at the server too (S5). */
   readonly revokeHandle?: string
+  /** Told by the store, never stored: a former key of this user sealed something that a secret of then may open. */
+  readonly sealedData?: SealedData
+}
+
+/** What nobody could open when the user got a new key. `pending`: whether writes are in there can only be told once it is open. */
+export interface SealedData {
+  readonly pending: 'unknown'
 }
 
 /** The name of a user's database: an unfinished wipe of one incarnation can never hit the next (G2). */

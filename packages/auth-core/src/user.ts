@@ -3,7 +3,7 @@ import type { Credentials } from './credentials.ts'
 import type { LogOutOptions, LogOutResult } from './log-out.ts'
 import type { AccessTokenOptions } from './token-keeper.ts'
 import type { ApiKeys, CallOptions, Sessions, UserCalls } from './user-calls.ts'
-import type { UserIdentity, UserKey, UserProfile } from './user-record.ts'
+import type { SealedData, UserIdentity, UserKey, UserProfile } from './user-record.ts'
 
 /** `login-required`: the session is over and the data open. `removed` is for ever: a later log-in makes a new object. */
 export type UserState = 'logged-in' | 'login-required' | 'locked' | 'logged-out' | 'removed'
@@ -25,6 +25,7 @@ export interface UserSnapshot {
   readonly profile: UserProfile
   readonly customData: Readonly<Record<string, unknown>>
   readonly sessionEndsAtMs: number | undefined
+  readonly sealedData: SealedData | undefined
 }
 
 /**
@@ -86,6 +87,11 @@ export class User {
   /** The server's name for this user on this device. */
   get deviceId(): string | undefined {
     return this.#now.deviceId
+  }
+
+  /** There if the user has got a new key and something is sealed with an older one: `app.rescueData` opens it with the secret of then. */
+  get sealedData(): SealedData | undefined {
+    return this.#now.sealedData
   }
 
   /** When the session ends unless it is used, by the server's clock; `undefined` if it has no end. */

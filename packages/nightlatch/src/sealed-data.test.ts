@@ -10,7 +10,7 @@ function worldWithoutUnlockKeys(): World {
   return {
     ...world,
     fetch: (input, init) => {
-      const { pathname } = new URL(new Request(input, init).url)
+      const { pathname } = new URL(input instanceof Request ? input.url : input)
       return pathname.endsWith('/unlock-key') ? Promise.reject(new TypeError('No network.')) : world.fetch(input, init)
     },
   }

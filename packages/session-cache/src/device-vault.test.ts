@@ -1,4 +1,4 @@
-import type { KeyProvider, UserKey, UserRecordDraft } from '@nightlatch/auth-core'
+import type { KeyProvider, UserKey, UserRecord, UserRecordDraft, VaultContents } from '@nightlatch/auth-core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { fromBase64url, toBase64url, utf8 } from './encoding.ts'
 import type { Envelope } from './envelope.ts'
@@ -30,17 +30,21 @@ async function deviceOfAnn(options: RxdbSessionStoreOptions & { readonly serverK
   return { ...device, tab }
 }
 
-async function logInOnline(
-  tab: VaultedSessionStore,
-  { secret = password, serverKey, epoch = 1 }: { secret?: string; serverKey?: Uint8Array<ArrayBuffer> | undefined; epoch?: number } = {},
-) {
+interface OnlineLogIn {
+  readonly secret?: string
+  readonly serverKey?: Uint8Array<ArrayBuffer> | undefined
+  readonly epoch?: number
+  readonly contents?: Partial<VaultContents> | undefined
+}
+
+async function logInOnline(tab: VaultedSessionStore, { secret = password, serverKey, epoch = 1, contents }: OnlineLogIn = {}) {
   const known = await tab.read(ann)
   const admission = await tab.vault.admit?.(ann, { kind: 'password', secret }, serverKey && (async () => serverKey))
-  await tab.update(ann, known?.revision ?? null, await draftOf(tab, epoch))
+  await tab.update(ann, known?.revision ?? null, await draftOf(tab, epoch, contents))
   return admission
 }
 
-async function draftOf(tab: VaultedSessionStore, epoch = 1): Promise<UserRecordDraft> {
+async function draftOf(tab: VaultedSessionStore, epoch = 1, contents: Partial<VaultContents> = {}): Promise<UserRecordDraft> {
   return {
     key: ann,
     epoch,
@@ -48,7 +52,7 @@ async function draftOf(tab: VaultedSessionStore, epoch = 1): Promise<UserRecordD
     status: { kind: 'signed-in' },
     tags: [await tab.tag('user-id', 'u-ann'), await tab.tag('login', login)],
     incarnation: 'data-of-ann',
-    vault: { kind: 'open', contents: { userId: 'u-ann', identities: [], profile: { email: login }, customData: {} } },
+    vault: { kind: 'open', contents: { userId: 'u-ann', identities: [], profile: { email: login }, customData: {}, ...contents } },
   }
 }
 
@@ -56,6 +60,11 @@ async function logOut(tab: VaultedSessionStore) {
   const record = await tab.read(ann)
   if (!record) throw new Error('Ann is gone.')
   return tab.update(ann, record.revision, { ...record, epoch: record.epoch + 1, generation: 0, status: { kind: 'logged-out' } })
+}
+
+function contentsOf(record: UserRecord | null): VaultContents {
+  if (record?.vault.kind !== 'open') throw new Error('Ann is not open.')
+  return record.vault.contents
 }
 
 const vaultOf = async (tab: VaultedSessionStore) => (await tab.read(ann))?.vault.kind
@@ -432,6 +441,82 @@ describe('changing secrets', () => {
     const { quarantine } = await rowOf(storage, context)
     expect(quarantine).toHaveLength(2)
     expect(quarantine).toMatchObject([{ slots: before.slots, vault: before.vault }, {}])
+  })
+
+  describe('what an older key sealed', () => {
+    /** Ann's old key cannot be opened: her password was changed elsewhere, and there is no server slot. */
+    async function sealedDevice(options: RxdbSessionStoreOptions = {}) {
+      const device = await deviceOfAnn(options)
+      const { tab } = device
+      await logOut(tab)
+      await logInOnline(tab, { secret: 'the new password', epoch: 3, contents: { profile: {}, customData: { team: 'new' } } })
+      return { ...device, contents: async () => contentsOf(await tab.read(ann)) }
+    }
+
+    test('data-sealed: is told of and given back by the secret of then, only where there is nothing newer, and is in quarantine no more', async () => {
+      const { tab, contents, storage, context, closeTabs, openTab } = await sealedDevice()
+      expect(await tab.read(ann)).toMatchObject({ sealedData: { pending: 'unknown' } })
+
+      await tab.vault.rescue?.(ann, password)
+
+      expect(await contents()).toMatchObject({ profile: { email: login }, customData: { team: 'new' } })
+      expect(await contents()).not.toHaveProperty('session')
+      expect(await tab.read(ann)).not.toHaveProperty('sealedData')
+      expect(await rowOf(storage, context)).not.toHaveProperty('quarantine')
+      await closeTabs()
+      expect(contentsOf(await (await openTab()).read(ann))).toMatchObject({ profile: { email: login } })
+    })
+
+    test('data-sealed: what a later key sealed wins over what an earlier one did, and a secret takes out its own part only', async () => {
+      const { tab, contents } = await sealedDevice()
+      await logOut(tab)
+      await logInOnline(tab, { secret: 'the third password', epoch: 5, contents: { profile: {}, customData: {} } })
+
+      await tab.vault.rescue?.(ann, 'the new password')
+      expect(await contents()).toMatchObject({ profile: {}, customData: { team: 'new' } })
+      expect(await tab.read(ann)).toMatchObject({ sealedData: { pending: 'unknown' } })
+      await tab.vault.rescue?.(ann, password)
+
+      expect(await contents()).toMatchObject({ profile: { email: login }, customData: { team: 'new' } })
+      expect(await tab.read(ann)).not.toHaveProperty('sealedData')
+    })
+
+    test('data-sealed: of two parts that one secret opens the newer one counts', async () => {
+      const { tab, contents } = await sealedDevice()
+      await logOut(tab)
+      await logInOnline(tab, { epoch: 5, contents: { profile: { email: 'newer@example.org' } } })
+      await logOut(tab)
+      await logInOnline(tab, { secret: 'the third password', epoch: 7, contents: { profile: {} } })
+
+      await tab.vault.rescue?.(ann, password)
+
+      expect(await contents()).toMatchObject({ profile: { email: 'newer@example.org' } })
+    })
+
+    test('C2: wrong secrets are counted as any, and change nothing; the right one starts over', async () => {
+      const { tab, storage, context, pass } = await sealedDevice()
+      const { quarantine, slots } = await rowOf(storage, context)
+
+      for (const left of [9, 8, 7])
+        expect(await refusal(tab.vault.rescue?.(ann, 'a guess'))).toMatchObject({ code: 'wrong-secret', attemptsLeft: left })
+      expect(await refusal(tab.vault.rescue?.(ann, password))).toMatchObject({ code: 'throttled' })
+      expect(await rowOf(storage, context)).toMatchObject({ quarantine, slots })
+
+      pass(1_000)
+      await tab.vault.rescue?.(ann, password)
+      expect(await tab.vault.status?.(ann)).toMatchObject({ attemptsLeft: 10 })
+    })
+
+    test('a locked user has to be opened first, and nothing is lost by asking', async () => {
+      const { tab } = await sealedDevice()
+      await tab.vault.lock(ann, 'explicit')
+
+      expect(await refusal(tab.vault.rescue?.(ann, password))).toMatchObject({ code: 'needs-secret' })
+
+      await tab.vault.unlock({ key: ann }, 'password', 'the new password')
+      await tab.vault.rescue?.(ann, password)
+      expect(await tab.read(ann)).not.toHaveProperty('sealedData')
+    })
   })
 
   test('S6: what a log-in prepared and never stored changes nothing', async () => {

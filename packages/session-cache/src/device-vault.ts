@@ -18,6 +18,7 @@ import { type Attempts, afterAttempt, attemptsLeftAfter, MAX_FAILURES, nextAttem
 import { eraseBytes, openDataKey, type RawDataKey } from './data-key.ts'
 import type { Bytes } from './encoding.ts'
 import type { Keyring } from './keyring.ts'
+import type { Quarantine } from './quarantine.ts'
 import type { SecretSlots } from './secret-slots.ts'
 import type { Slots } from './slot.ts'
 import { type UserRow, withoutDeviceSlot } from './user-row.ts'
@@ -28,6 +29,7 @@ export interface DeviceVaultParts {
   readonly keyring: Keyring
   readonly access: AccessRecord
   readonly secrets: SecretSlots
+  readonly quarantine: Quarantine
   readonly keys: KeyProvider
   readonly policy: OfflinePolicy
   readonly stay: 'device' | 'unlock'
@@ -99,6 +101,20 @@ export class SlotVault implements DeviceVault {
     if (before && row) keyring.holdOpened(key, dataKey, row.locks)
     if (before) return 'same-key'
     return row && methodsOf(withoutDeviceSlot(row).slots).length > 0 ? 'new-key' : 'first-key'
+  }
+
+  /** Every part of the quarantine that the secret opens is given back in one write; what it does not open stays where it is. */
+  async rescue(user: UserKey, previousSecret: string, signal?: AbortSignal): Promise<void> {
+    const { users, access, quarantine } = this.#parts
+    const counted = await this.#countAttempt(user)
+    signal?.throwIfAborted()
+    const row = await users.read(user)
+    const parts = row ? await quarantine.open(user, row, previousSecret) : []
+    if (parts.length === 0) throw wrongSecret(this.#leftAfter(counted))
+    await this.#change(user, async (now) => ({
+      ...(await quarantine.giveBack(user, now, parts)),
+      attempts: await access.noFailures(user),
+    }))
   }
 
   async enroll(user: UserKey, kind: UnlockMethod, secret: string, proof?: UnlockProof): Promise<void> {
@@ -197,7 +213,7 @@ export class SlotVault implements DeviceVault {
   }
 
   async #refuseWrongSecret(key: UserKey, kind: UnlockMethod, counted: Attempts): Promise<never> {
-    const { policy, access } = this.#parts
+    const { policy } = this.#parts
     const destroysSlot = kind === 'pin' || (kind === 'password' && policy.destroyPasswordAfterFailures)
     if (counted.failures >= MAX_FAILURES && destroysSlot) {
       await this.#change(key, (row) => {
@@ -205,8 +221,12 @@ export class SlotVault implements DeviceVault {
         return { ...row, slots }
       })
     }
-    const next = nextAttempt(counted, access.nowMs)
-    throw wrongSecret({ attemptsLeft: attemptsLeftAfter(counted), ...(next.kind === 'wait' && { retryAtMs: next.retryAtMs }) })
+    throw wrongSecret(this.#leftAfter(counted))
+  }
+
+  #leftAfter(counted: Attempts): { readonly attemptsLeft: number; readonly retryAtMs?: number } {
+    const next = nextAttempt(counted, this.#parts.access.nowMs)
+    return { attemptsLeft: attemptsLeftAfter(counted), ...(next.kind === 'wait' && { retryAtMs: next.retryAtMs }) }
   }
 
   /** Stores that the user was opened, together with a new wrapping where the old one is outdated, in one write. */

@@ -28,6 +28,7 @@ import { KeyHandover } from './key-handover.ts'
 import { Keyring } from './keyring.ts'
 import { memoryKeyProvider } from './memory-key-provider.ts'
 import { OpenUserWatch, type WatchActivity } from './open-user-watch.ts'
+import { Quarantine } from './quarantine.ts'
 import { openRowStore, type Row, type RowStore } from './row-store.ts'
 import { SealedRecords } from './sealed-records.ts'
 import { SecretSlots } from './secret-slots.ts'
@@ -179,11 +180,13 @@ export class OpenStore {
       },
     })
     const kdf = checkedSettings(options.kdf ?? defaultKdf)
+    const secrets = new SecretSlots({ keys, bind, randomBytes, derive: options.deriveKey ?? deriveInWorker, kdf, canDerive: canDeriveHere })
     this.vault = new SlotVault({
       users,
       keyring: this.#keyring,
       access: this.#access,
-      secrets: new SecretSlots({ keys, bind, randomBytes, derive: options.deriveKey ?? deriveInWorker, kdf, canDerive: canDeriveHere }),
+      secrets,
+      quarantine: new Quarantine(this.#keyring, secrets, bind),
       keys,
       policy,
       stay,

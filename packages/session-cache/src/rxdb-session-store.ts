@@ -56,6 +56,7 @@ class RxdbSessionStore implements VaultedSessionStore {
     destroy: (...args) => this.#with(({ vault }) => vault.destroy(...args)),
     methods: (...args) => this.#with(({ vault }) => vault.methods(...args)),
     admit: (...args) => this.#with(({ vault }) => vault.admit(...args)),
+    rescue: (...args) => this.#with(({ vault }) => vault.rescue(...args)),
     status: (...args) => this.#with(({ vault }) => vault.status(...args)),
     changes$: this.#vaultChanges$.asObservable(),
   }

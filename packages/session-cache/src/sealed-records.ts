@@ -4,8 +4,9 @@ import { openDevicePart, sealDevicePart } from './device-part.ts'
 import type { DeviceKeys } from './device-row.ts'
 import { headerOf } from './envelope.ts'
 import type { BindUser, Keyring } from './keyring.ts'
+import { hasSealedData, startedAnew } from './quarantine.ts'
 import type { Row } from './row-store.ts'
-import { factsOf, isDamaged, parseUserRow, storedUserRow, type UserRow, withoutDeviceSlot } from './user-row.ts'
+import { factsOf, isDamaged, parseUserRow, type UserRow, withoutDeviceSlot } from './user-row.ts'
 import { isNewer, openVault, sealVault } from './vault.ts'
 
 export interface SealedRecordsParts {
@@ -32,7 +33,7 @@ export class SealedRecords {
       openDevicePart(row.devicePart, this.#parts.device, this.#parts.bind(key)),
       this.#vaultOf(key, row),
     ])
-    return { ...row.facts, ...devicePart, key, revision, vault }
+    return { ...row.facts, ...devicePart, key, revision, vault, ...(hasSealedData(key, row) && { sealedData: { pending: 'unknown' } }) }
   }
 
   async #vaultOf(key: UserKey, row: UserRow): Promise<Vault> {
@@ -103,19 +104,4 @@ export class SealedRecords {
 
 function keyIdOf(row: UserRow): string | undefined {
   return isDamaged(row.vault) ? undefined : headerOf(row.vault).kid
-}
-
-/** A row without slots, which remembers what a former key left behind. */
-function startedAnew(before: UserRow | null): Omit<UserRow, 'facts' | 'vault'> {
-  const quarantine = [...(before?.quarantine ?? []), ...leftBehind(before)]
-  const { locks = 0, attempts, clock } = before ?? {}
-  return { locks, attempts, clock, slots: {}, unreadSlots: {}, ...(quarantine.length > 0 && { quarantine }) }
-}
-
-/** What somebody might still open one day: with a secret, a later version, or a repair tool. A `device` slot that is gone is gone. */
-function leftBehind(before: UserRow | null): readonly unknown[] {
-  if (!before) return []
-  const { quarantine: _, ...sealed } = withoutDeviceSlot(before)
-  const openable = Object.keys(sealed.slots).length > 0 || Object.keys(sealed.unreadSlots).length > 0
-  return openable || isDamaged(before.vault) || isNewer(before.vault) ? [storedUserRow(sealed)] : []
 }

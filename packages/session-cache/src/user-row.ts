@@ -4,7 +4,7 @@ import { type Envelope, parseEnvelope } from './envelope.ts'
 import type { Slots } from './slot.ts'
 
 /** What of a user's record lies open: it says nothing about the person and gives no access. */
-export type UserFacts = Omit<UserRecordDraft, 'key' | 'vault' | keyof DevicePart>
+export type UserFacts = Omit<UserRecordDraft, 'key' | 'vault' | 'sealedData' | keyof DevicePart>
 
 /** What any start of the app on this device may read, locked users included. */
 export type DevicePart = Pick<UserRecordDraft, 'label' | 'revokeHandle'>
@@ -67,7 +67,7 @@ export function withoutDeviceSlot(row: UserRow): UserRow {
 }
 
 export function factsOf(draft: UserRecordDraft & Partial<Pick<UserRecord, 'revision'>>): UserFacts {
-  const { key: _key, vault: _vault, label: _label, revokeHandle: _handle, revision: _revision, ...facts } = draft
+  const { key: _key, vault: _vault, sealedData: _sealed, label: _label, revokeHandle: _handle, revision: _revision, ...facts } = draft
   return facts
 }
 
