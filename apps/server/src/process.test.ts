@@ -1,18 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import type { ChildProcess } from 'node:child_process'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
 import type { ServerConfig } from './config.ts'
 import { startServer } from './start-server.ts'
 import { readEvents } from './testing/read-events.ts'
+import { launchServer, type ServerProcess } from './testing/server-process.ts'
 import { temporaryDataDir } from './testing/temporary-data-dir.ts'
 import { TestClient } from './testing/test-client.ts'
 
 vi.setConfig({ testTimeout: process.env.NIGHTLATCH_DEEP ? 600_000 : 60_000 })
 
-const main = join(import.meta.dirname, 'main.ts')
 /** The deep run kills more often. */
 const ROUNDS = process.env.NIGHTLATCH_DEEP ? 20 : 3
 const config = { collections: { notes: { schemaVersion: 0 } } }
@@ -28,26 +26,13 @@ async function dataDir() {
   return directory.path
 }
 
-/** A server in a process of its own, from its ready line on. */
 async function launch(data: string, ...flags: string[]) {
-  const folder = mkdtempSync(join(tmpdir(), 'nightlatch-config-'))
-  undo.push(() => rmSync(folder, { recursive: true, force: true }))
-  writeFileSync(join(folder, 'server.json'), JSON.stringify(config))
-  const child = spawn(
-    process.execPath,
-    ['--conditions=nightlatch-source', main, '--port', '0', '--data', data, '--config', join(folder, 'server.json'), ...flags],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  )
-  undo.push(() => void child.kill('SIGKILL'))
-  const output = { out: '', err: '' }
-  child.stdout.on('data', (chunk) => (output.out += String(chunk)))
-  child.stderr.on('data', (chunk) => (output.err += String(chunk)))
-  const exited = once(child, 'exit').then(([code, signal]) => ({ code: code as number | null, signal: signal as string | null }))
-  await Promise.race([exited, once(child.stdout, 'data')])
-  return { child, exited, output }
+  const launched = await launchServer(data, config, flags)
+  undo.push(launched.end)
+  return launched
 }
 
-const urlOf = ({ output }: { output: { out: string } }) => (JSON.parse(output.out) as { url: string }).url
+const urlOf = ({ url }: ServerProcess) => url()
 
 function stop(child: ChildProcess) {
   child.kill('SIGTERM')
