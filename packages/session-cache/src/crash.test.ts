@@ -1,4 +1,4 @@
-import type { UserKey, UserRecord, UserRecordDraft } from '@nightlatch/auth-core'
+import type { UserKey, UserProfile, UserRecord, UserRecordDraft } from '@nightlatch/auth-core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { nativeArgon2 } from './node-only/native-argon2.ts'
 import type { VaultedSessionStore } from './rxdb-session-store.ts'
@@ -77,6 +77,23 @@ const flows: Readonly<Record<string, Flow>> = {
       const record = await store.read(ann)
       expect(record?.vault.kind).toBe(record?.status.kind === 'logged-out' ? 'sealed' : 'open')
       await store.vault.unlock({ key: ann }, 'password', password)
+    },
+  },
+  'rescuing what an older key sealed': {
+    before: async (store) => {
+      await logIn(store, ann, 1)
+      await change(store, ann, (record) => ({ ...record, vault: open(ann, 'token-1', { name: 'Ann' }) }))
+      await change(store, ann, (record) => ({ ...record, epoch: 2, generation: 0, status: { kind: 'logged-out' } }))
+      await store.vault.admit?.(ann, { kind: 'password', secret: 'the new password' })
+      await change(store, ann, (record) => ({ ...record, epoch: 3, status: { kind: 'signed-in' }, vault: open(ann, 'token-2') }))
+    },
+    run: async (store) => store.vault.rescue?.(ann, password),
+    async holds(store) {
+      const { sealedData, vault } = await recordOf(store, ann)
+      const profile = sealedData ? {} : { name: 'Ann' }
+      expect(vault).toMatchObject({ kind: 'open', contents: { profile, session: { accessToken: 'token-2' } } })
+      if (sealedData) await store.vault.rescue?.(ann, password)
+      expect((await recordOf(store, ann)).vault).toMatchObject({ contents: { profile: { name: 'Ann' } } })
     },
   },
   'a removal': {
@@ -160,9 +177,9 @@ async function logIn(store: VaultedSessionStore, key: UserKey, generation: numbe
   return store.update(key, null, draft)
 }
 
-function open(key: UserKey, accessToken: string): UserRecordDraft['vault'] {
+function open(key: UserKey, accessToken: string, profile: UserProfile = {}): UserRecordDraft['vault'] {
   const session = { accessToken, accessLifeMs: 1, accessExpiresAtMs: 1 }
-  return { kind: 'open', contents: { userId: `u-${key}`, session, identities: [], profile: {}, customData: {} } }
+  return { kind: 'open', contents: { userId: `u-${key}`, session, identities: [], profile, customData: {} } }
 }
 
 async function change(store: VaultedSessionStore, key: UserKey, next: (record: UserRecord) => UserRecordDraft): Promise<UserRecord> {
