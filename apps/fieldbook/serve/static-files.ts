@@ -16,7 +16,9 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 }
 
 /** Nothing is loaded from elsewhere, and the page speaks to its own origin only. */
-const CONTENT_SECURITY_POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+/** `wasm-unsafe-eval`: Argon2id, which makes keys of passwords, is WebAssembly; without it session-cache takes PBKDF2. No script is allowed by it. */
+const CONTENT_SECURITY_POLICY =
+  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 /** Serves the built pages; paths without an extension are screens of the app and get `index.html`. */
 export async function serveStatic(directory: string, path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
