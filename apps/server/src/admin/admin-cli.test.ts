@@ -35,6 +35,7 @@ describe.each(testEngines)('on %s', (engine) => {
     issuer = await startTestIssuer({ audience: 'app' })
     server = await startTestServer({
       engine,
+      passwordCost: { memoryCost: 64, timeCost: 1 },
       adminSocket: true,
       config: {
         collections: { notes: { schemaVersion: 0, scope: ['mine', 'team:*'] } },

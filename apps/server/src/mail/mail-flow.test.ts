@@ -10,6 +10,8 @@ import { Mailer } from './mailer.ts'
 import { SmtpMail } from './smtp-mail.ts'
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
+/** What is slow on purpose is not what these tests are about. */
+const CHEAP = { memoryCost: 64, timeCost: 1 }
 const PASSWORD = 'correct horse battery'
 const OTHER = 'another long password'
 const refusal = (status: number, code: string) => ({ status, body: { code } })
@@ -25,6 +27,7 @@ describe.each(testEngines)('on %s', (engine) => {
     }
     server = await startTestServer({
       engine,
+      passwordCost: CHEAP,
       devRoutes: true,
       config: { accounts: { providers: { 'email-password': emailPassword }, mail: { appName: 'Fieldbook' } } },
     })
@@ -170,6 +173,7 @@ describe('functions in the mail flow', () => {
   beforeAll(async () => {
     server = await startTestServer({
       accountHooks,
+      passwordCost: CHEAP,
       config: { accounts: { providers: { 'email-password': { confirmation: 'function' } } } },
     })
   })
