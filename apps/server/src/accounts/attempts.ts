@@ -52,8 +52,11 @@ export class Attempts {
     })
   }
 
-  async forgive(tx: Tx, { reset, undo }: { readonly reset: readonly string[]; readonly undo?: readonly string[] }): Promise<void> {
-    await tx
+  async forgive(
+    db: Database | Tx,
+    { reset, undo }: { readonly reset: readonly string[]; readonly undo?: readonly string[] },
+  ): Promise<void> {
+    await db
       .deleteFrom('attempts')
       .where(
         'key',
@@ -62,7 +65,7 @@ export class Attempts {
       )
       .execute()
     for (const name of undo ?? []) {
-      await tx
+      await db
         .updateTable('attempts')
         .set(({ eb }) => ({ failures: eb('failures', '-', 1), blocked_until_ms: 0 }))
         .where('key', '=', this.#key(name))

@@ -43,6 +43,7 @@ export async function checkPassword(
   if (blockedForMs > 0) throw throttled(blockedForMs)
   if (!account || !matches) throw invalidCredentials('The e-mail address or the password is wrong.')
 
+  await accounts.attempts.forgive(db, limits.forgiven) // at once: trouble of ours from here on is no failure of theirs
   const renewed = hasher.isCurrent(account.phc ?? '') ? undefined : await hasher.hash(login.password)
   return {
     account,
@@ -56,7 +57,6 @@ export async function checkPassword(
       if (stored?.phc !== account.phc) throw invalidCredentials('The e-mail address or the password is wrong.')
       if (renewed !== undefined)
         await tx.updateTable('passwords').set({ phc: renewed }).where('identity_id', '=', account.identityId).execute()
-      await accounts.attempts.forgive(tx, limits.forgiven)
     },
   }
 }
