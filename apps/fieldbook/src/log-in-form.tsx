@@ -12,6 +12,9 @@ interface LogInFormProps {
   readonly again?: { readonly email: string | undefined; readonly onDone: () => void }
 }
 
+/** What the server asks of a password that is the only proof. */
+const LEAST_PASSWORD = 15
+
 export function LogInForm({ again }: LogInFormProps) {
   const fieldbook = useFieldbook()
   const [way, setWay] = useState<Way>('log-in')
@@ -56,14 +59,14 @@ export function LogInForm({ again }: LogInFormProps) {
           name="password"
           type="password"
           autoComplete={way === 'register' ? 'new-password' : 'current-password'}
-          minLength={way === 'register' ? 8 : undefined}
+          minLength={way === 'register' ? LEAST_PASSWORD : undefined}
           aria-describedby={way === 'register' ? `${id}-hint` : undefined}
           required
           disabled={busy}
         />
         {way === 'register' && (
           <small id={`${id}-hint`} className="hint">
-            At least 8 characters.
+            At least {LEAST_PASSWORD} characters: a few words make a good password.
           </small>
         )}
       </label>
