@@ -48,6 +48,8 @@ export class Conductor {
   asleep = false
   /** This user is leaving, here or in another tab, or has left. */
   leaving: Extract<HaltedBy, 'leave' | 'lock'> | undefined
+  /** A newer version of the app has taken over this user's database. */
+  outdated = false
   disposed = false
   readonly pulse: Pulse
   readonly #options: ConductorOptions
@@ -188,9 +190,8 @@ export class Conductor {
 
   #mayRun(): SyncSession | undefined {
     const { session } = this
-    if (!session || this.disposed || this.paused || this.asleep || this.#yielding || this.leaving || this.#over.has(session))
-      return undefined
-    return session
+    const halted = this.disposed || this.outdated || this.paused || this.asleep || this.#yielding || this.leaving
+    return session && !halted && !this.#over.has(session) ? session : undefined
   }
 
   async #settle(): Promise<void> {

@@ -18,6 +18,8 @@ export type SyncErrorCode =
   | 'disposed'
   /** What was given to the call has the wrong shape; the message says what. */
   | 'invalid-argument'
+  /** A newer version of the app has taken over this user's data, in this tab's database or from another tab. Reload the page; nothing is lost. */
+  | 'app-outdated'
   /** RxDB's free storages allow 13 open collections at a time. Close a database, or open fewer collections. */
   | 'too-many-collections'
   /** A handler threw something that is no sign of network, server or session: a mistake in the handler. Its message is withheld, it may hold documents. */

@@ -24,6 +24,10 @@ export type SyncEvent = { readonly atMs: number } & (
   | { readonly type: 'lease'; readonly state: 'held' | 'waiting' | 'released' | 'lost' }
   | { readonly type: 'leave-refused'; readonly pending: number }
   | { readonly type: 'ended'; readonly userId: string; readonly kept: number; readonly discarded: number }
+  /** `waiting`: tabs with an older version are asked to stop; `taken-over`: they have, or were passed; `outdated`: this tab is such an older one. */
+  | { readonly type: 'app-update'; readonly state: 'waiting' | 'taken-over' | 'outdated'; readonly silentTabs?: number }
+  /** Writes of an older version of the app, made after its data had been migrated. `superseded`: a later edit of the same document stands. */
+  | { readonly type: 'carried-over'; readonly collection: string; readonly documents: number; readonly superseded: number }
   | { readonly type: 'database'; readonly state: 'opened' | 'closed' | 'adopted' | 'belongs-to-another-user' }
   | { readonly type: 'handler-failed'; readonly collection: string; readonly error: string; readonly where: string }
   | { readonly type: 'rxdb-error'; readonly collection: string; readonly code: string }

@@ -24,6 +24,7 @@ import type {
 } from './guard-api.ts'
 import { GuardStore } from './guard-store.ts'
 import type { Origin } from './lane.ts'
+import { OldStores } from './old-stores.ts'
 import { Pacer } from './pacer.ts'
 import { DEFAULT_POLICY, type SyncPolicy } from './policy.ts'
 import { OWNER, Replication } from './replication.ts'
@@ -35,7 +36,7 @@ import { eventJournal, type SyncEvent } from './sync-events.ts'
 import { loginRequiredReason, type SyncSession } from './sync-session.ts'
 import { type Activity, type SyncState, syncStateOf, worstActivity } from './sync-state.ts'
 import { type TabMessage, Tabs } from './tabs.ts'
-import { databaseNameOf, type OpenDatabaseOptions, openUserDatabase } from './user-database.ts'
+import { type AppUpdate, appOutdated, databaseNameOf, type OpenDatabaseOptions, openUserDatabase } from './user-database.ts'
 import { refuseWrites } from './write-barrier.ts'
 
 /** Guards the replication of one app on this device. Works in every tab; one of them replicates. */
@@ -47,6 +48,8 @@ interface OpenedDatabase {
   readonly name: string
   readonly opening: Promise<RxDatabase>
   readonly collections: ReadonlySet<AnyCollection>
+  /** Set once it is open. */
+  oldStores?: OldStores
 }
 
 class Guard implements SyncGuard {
@@ -66,6 +69,7 @@ class Guard implements SyncGuard {
   #database: OpenedDatabase | undefined
   #parted: Promise<void> = Promise.resolve()
   #openWrites: (() => void) | undefined
+  #waitsForOlderTabs = false
   #elsewhere: { readonly user: string; readonly activity: Activity; readonly heardAtMs: number } | undefined
   #followingSinceMs = 0
   #ending: Promise<EndReport> | undefined
@@ -106,10 +110,12 @@ class Guard implements SyncGuard {
   }
 
   #stateNow(): SyncState {
-    const { loginRequired, halting, haltedBy, user, leads } = this.#conductor
+    const { loginRequired, halting, haltedBy, outdated, user, leads } = this.#conductor
     const collections = Object.fromEntries(this.#mine().map(({ replication }) => [replication.name, replication.state]))
     const elsewhere = !leads && this.#elsewhere?.user === user ? this.#elsewhere?.activity : undefined
-    return syncStateOf({ loginRequired, halting, haltedBy, elsewhere, collections })
+    const waiting = this.#waitsForOlderTabs ? 'migration-waiting' : undefined
+    const blocked = outdated ? 'outdated-client' : waiting
+    return syncStateOf({ loginRequired, halting, haltedBy, blocked, elsewhere, collections })
   }
 
   replicate<D, C>(options: ReplicateOptions<D, C>): GuardedReplication {
@@ -141,6 +147,7 @@ class Guard implements SyncGuard {
 
   async openDatabase<Collections>(options: OpenDatabaseOptions): Promise<RxDatabase<Collections>> {
     const session = this.#requireSession()
+    if (this.#conductor.outdated) throw appOutdated()
     const name = await databaseNameOf(this.#id, session)
     await this.#parted
     if (this.#requireSession().userId !== session.userId) throw leftMeanwhile()
@@ -165,7 +172,8 @@ class Guard implements SyncGuard {
 
   #openDatabase(name: string, options: OpenDatabaseOptions): OpenedDatabase {
     const collections = new Set<AnyCollection>()
-    const opening = openUserDatabase(name, options).then((database) => {
+    // One tab after the other, so that none with an old version of the app slips in between the question and the migration.
+    const opening = this.#inTurn(name, () => openUserDatabase(name, options, this.#appUpdate(name))).then((database) => {
       for (const collection of Object.values(database.collections)) collections.add(collection as AnyCollection)
       this.#journal.tell({ type: 'database', state: 'opened' })
       return database
@@ -175,6 +183,60 @@ class Guard implements SyncGuard {
       if (this.#database === opened) this.#database = undefined
     })
     return opened
+  }
+
+  /** Not waiting for ever: a tab may freeze while it opens, and RxDB orders the migrations themselves. */
+  async #inTurn<T>(databaseName: string, open: () => Promise<T>): Promise<T> {
+    const impatience = new AbortController()
+    let begun = false
+    const stopTimer = this.#world.timers.start(OPENING_MS, () => impatience.abort(), { background: true })
+    const begin = () => {
+      begun = true
+      stopTimer()
+      return open()
+    }
+    try {
+      return await this.#world.locks.hold(`nightlatch-open:${databaseName}`, begin, { signal: impatience.signal })
+    } catch (error) {
+      if (begun || !impatience.signal.aborted) throw error
+      return await open()
+    }
+  }
+
+  #appUpdate(databaseName: string): AppUpdate {
+    return {
+      nowMs: () => this.#world.clock.nowMs(),
+      oldStores: async (database) => OldStores.load(database, await this.#storeOf(database)),
+      carryOver: async (oldStores) => {
+        if (this.#database?.name === databaseName) this.#database.oldStores = oldStores
+        await this.#carryOver(oldStores)
+      },
+      stopOlderTabs: async (versions) => {
+        this.#waitsForOlderTabs = true
+        this.#changed()
+        this.#journal.tell({ type: 'app-update', state: 'waiting' })
+        const silentTabs = await this.#tabs.ask({ kind: 'update', databaseName, versions }, this.#tabDeadlineMs)
+        this.#waitsForOlderTabs = false
+        this.#changed()
+        this.#journal.tell({ type: 'app-update', state: 'taken-over', silentTabs })
+      },
+    }
+  }
+
+  async #carryOver(oldStores: OldStores): Promise<void> {
+    for (const carried of await oldStores.carryOver(this.#world.clock.nowMs())) this.#journal.tell({ type: 'carried-over', ...carried })
+  }
+
+  /** A newer version of the app is about to migrate this database: from here on this tab only reads. */
+  async #stepAside(versions: Readonly<Record<string, number>>): Promise<void> {
+    const database = await this.#database?.opening.catch(() => undefined)
+    if (!database) return
+    const collections = Object.values(database.collections) as AnyCollection[]
+    if (!collections.some(({ name, schema }) => schema.version < (versions[name] ?? 0))) return
+    this.#conductor.outdated = true
+    await Promise.all([this.#conductor.reconcile(), refuseWrites(collections, appOutdated)])
+    this.#journal.tell({ type: 'app-update', state: 'outdated' })
+    this.#tabs.tell({ kind: 'stepped-aside', databaseName: database.name })
   }
 
   async pendingWrites(): Promise<PendingReport> {
@@ -296,6 +358,7 @@ class Guard implements SyncGuard {
   async #end({ unsynced = 'keep', timeoutMs, signal, by = 'leave', ...options }: EndOptions): Promise<EndReport> {
     const { session, user } = this.#conductor
     if (!session || user === undefined || this.#conductor.leaving) return NOTHING_TO_END
+    if (this.#conductor.outdated) throw appOutdated() // only the newer version can count what is left
     const { refusePending = session.canKeep === false, rehearsal = false } = options
     signal?.throwIfAborted()
     const uploaded =
@@ -400,6 +463,13 @@ class Guard implements SyncGuard {
         return
       case 'wipe':
         if (this.#database?.name === message.databaseName) await this.#closeUser()
+        return
+      case 'update':
+        if (this.#database?.name === message.databaseName) await this.#stepAside(message.versions)
+        return
+      case 'stepped-aside':
+        // One that answered too late may have written until now.
+        if (this.#database?.name === message.databaseName && this.#database.oldStores) await this.#carryOver(this.#database.oldStores)
         return
       case 'left':
         if (message.user === user) await this.#closeUser()
@@ -506,6 +576,7 @@ class Guard implements SyncGuard {
     const openWrites = this.#openWrites
     this.#database = undefined
     this.#openWrites = undefined
+    this.#conductor.outdated = false
     const gone = [...this.#conductor.registrations].filter((registration) => {
       // A collection of the app's own database stays registered for its owner and goes on when that user is back.
       const ours = database?.collections.has(registration.replication.plan.collection) || this.#conductor.disposed
@@ -637,6 +708,9 @@ function notNow(): SyncError {
 
 /** A tab that leads and says nothing for this long is not waited for. */
 const SILENT_MS = 5_000
+
+/** How long another tab that opens the same database is waited for. */
+const OPENING_MS = 10_000
 
 const NOTHING_TO_END: EndReport = { uploaded: 0, kept: 0, discarded: 0, unknownOutcome: 0, silentTabs: 0 }
 

@@ -61,6 +61,8 @@ export interface SyncFacts {
   readonly loginRequired?: string | undefined
   readonly halting: boolean
   readonly haltedBy?: HaltedBy | undefined
+  /** What stands in the way of the whole database. */
+  readonly blocked?: BlockedCause | undefined
   /** What the tab that replicates has told, if it is another one. */
   readonly elsewhere?: Activity | undefined
   readonly collections: Readonly<Record<string, CollectionSyncState>>
@@ -82,6 +84,7 @@ export function syncStateOf(facts: SyncFacts): SyncState {
   if (facts.loginRequired !== undefined) return { ...counts, kind: 'login-required', reason: facts.loginRequired }
   if (facts.halting) return { ...counts, kind: 'halting' }
   if (facts.haltedBy) return { ...counts, kind: 'halted', by: facts.haltedBy }
+  if (facts.blocked) return { ...counts, kind: 'blocked', cause: facts.blocked }
   return { ...counts, ...(facts.elsewhere ?? worstActivity(collections)) }
 }
 

@@ -1,6 +1,7 @@
 import { type LifecycleSignal, realmLocks, realWorld, type World } from '@nightlatch/auth-core/world'
 import { getRxStorageMemory } from 'rxdb/plugins/storage-memory'
 import { expect, onTestFinished, test } from 'vitest'
+import { freezableWorld } from '../test/freezable-world.ts'
 import { eventually, FakeSession, freshName, pause, synced, type TestApp, testApp } from '../test/guarded-app.ts'
 import { WireServer } from '../test/wire-server.ts'
 
@@ -172,33 +173,3 @@ test('a tab that becomes visible takes the lead from a hidden one', async () => 
   await second.db.notes.insert({ id: 'a', text: 'x' })
   await eventually(() => server.document('notes', 'a') !== undefined)
 })
-
-/** A world whose timers and messages stand still on demand, as those of a frozen tab. */
-function freezableWorld(world: World): { readonly world: World; freeze(): void; thaw(): void } {
-  let frozen = false
-  const missed: (() => void)[] = []
-  const whenAwake = (work: () => void) => (frozen ? void missed.push(work) : work())
-  return {
-    world: {
-      ...world,
-      timers: { start: (delayMs, callback, options) => world.timers.start(delayMs, () => whenAwake(callback), options) },
-      channels: {
-        open: (name) => {
-          const channel = world.channels.open(name)
-          return {
-            post: (message) => whenAwake(() => channel.post(message)),
-            listen: (listener) => channel.listen((message) => whenAwake(() => listener(message))),
-            close: () => channel.close(),
-          }
-        },
-      },
-    },
-    freeze: () => {
-      frozen = true
-    },
-    thaw: () => {
-      frozen = false
-      for (const work of missed.splice(0)) work()
-    },
-  }
-}

@@ -7,7 +7,9 @@ export type TabMessage =
   | { readonly kind: 'bye' }
   | { readonly kind: 'activity'; readonly user: string; readonly activity: Activity; readonly loginRequired?: string }
   | { readonly kind: 'suspend' | 'resume' }
-  | { readonly kind: 'wipe'; readonly databaseName: string }
+  | { readonly kind: 'wipe' | 'stepped-aside'; readonly databaseName: string }
+  /** The sender has newer versions of these collections and is about to migrate them. */
+  | { readonly kind: 'update'; readonly databaseName: string; readonly versions: Readonly<Record<string, number>> }
   | { readonly kind: 'leave' | 'left' | 'stay' | 'hurry' | 'hand-over'; readonly user: string }
 
 interface Envelope {

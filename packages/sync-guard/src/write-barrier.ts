@@ -5,11 +5,10 @@ import { SyncError } from './sync-error.ts'
  * Makes every write to these collections fail with a typed error, so that what is counted stays counted. Writes that had begun are waited for.
  * Resolves with how to open them again.
  */
-export async function refuseWrites(collections: readonly AnyCollection[]): Promise<() => void> {
+export async function refuseWrites(collections: readonly AnyCollection[], because: () => SyncError = leaving): Promise<() => void> {
   const reopen = collections.map(({ storageInstance }) => {
     const { bulkWrite } = storageInstance
-    storageInstance.bulkWrite = () =>
-      Promise.reject(new SyncError('session-ended', 'This user is leaving: nothing can be written any more.'))
+    storageInstance.bulkWrite = () => Promise.reject(because())
     return () => {
       storageInstance.bulkWrite = bulkWrite
     }
@@ -18,4 +17,8 @@ export async function refuseWrites(collections: readonly AnyCollection[]): Promi
   return () => {
     for (const open of reopen) open()
   }
+}
+
+function leaving(): SyncError {
+  return new SyncError('session-ended', 'This user is leaving: nothing can be written any more.')
 }

@@ -1,5 +1,5 @@
 import { realWorld, type World } from '@nightlatch/auth-core/world'
-import { createRxDatabase, type RxCollection, type RxDatabase, type RxStorage } from 'rxdb/plugins/core'
+import { createRxDatabase, type RxCollection, type RxCollectionCreator, type RxDatabase, type RxStorage } from 'rxdb/plugins/core'
 import { getRxStorageMemory } from 'rxdb/plugins/storage-memory'
 import { BehaviorSubject, filter, firstValueFrom } from 'rxjs'
 import { onTestFinished } from 'vitest'
@@ -85,6 +85,9 @@ export interface TestAppOptions extends Partial<SyncGuardOptions> {
   readonly server?: WireServer
   readonly multiInstance?: boolean
   readonly scopeField?: string
+  readonly collection?: RxCollectionCreator
+  /** Called with the guard before anything is opened. */
+  readonly watch?: (guard: SyncGuard) => void
   /** The address to use for the server, such as that of a proxy in front of it. */
   readonly via?: string
 }
@@ -119,6 +122,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     ...(options.eraser && { eraser: options.eraser }),
   })
   guard.events$.subscribe((event) => events.push(event))
+  options.watch?.(guard)
   onTestFinished(async () => {
     await guard.dispose()
     if (!options.server) await server.stop()
@@ -128,7 +132,7 @@ export async function testApp(options: TestAppOptions = {}): Promise<TestApp> {
     const db = await guard.openDatabase<NotesDatabase>({
       storage,
       multiInstance: options.multiInstance ?? false,
-      collections: { notes: { schema: noteSchema } },
+      collections: { notes: options.collection ?? { schema: noteSchema } },
     })
     guard.replicate({
       collection: db.notes,
