@@ -196,7 +196,8 @@ export class Conductor {
 
   async #settle(): Promise<void> {
     const session = this.#mayRun()
-    if (this.#run && this.#run.session !== session) await this.#halt(this.#run)
+    // A closed gate never opens again, also if the reason for closing it is gone by now.
+    if (this.#run && (this.#run.session !== session || !this.#run.gate.open)) await this.#halt(this.#run)
     const { user } = this
     if (!session || user === undefined) return this.#lease.release()
     this.#lease.want(user)
