@@ -25,6 +25,7 @@ export default defineConfig({
           environment: 'node',
           include: ['packages/*/src/**/*.test.ts', 'apps/*/{src,seed,serve}/**/*.test.ts', 'tools/**/*.test.ts'],
           exclude: ['**/*.browser.test.ts', '**/*.story.test.ts', '**/node_modules/**', '**/dist/**'],
+          maxWorkers: 2, // half of the files wait for servers and timers
         },
       },
       {
