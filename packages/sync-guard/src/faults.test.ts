@@ -17,7 +17,13 @@ test('G3: over a bad link and expiring tokens everything written is on the serve
     await server.stop()
   })
   let bad = true
-  proxy.next = () => (bad && random() < 0.5 ? (faults[Math.floor(random() * faults.length)] ?? 'none') : 'none')
+  let dealt = 0
+  proxy.next = () => {
+    if (!bad || random() < 0.5) return 'none'
+    dealt += 1
+    return faults[dealt % faults.length] ?? 'none'
+  }
+  const isMissing = (fault: NetworkFault) => proxy.hits[fault] === 0
   const session = new FakeSession('ada', 'token-0', { databaseName: freshName('bad-link') })
   server.validTokens.add('token-0')
   let tokens = 0
@@ -32,7 +38,7 @@ test('G3: over a bad link and expiring tokens everything written is on the serve
   const { db, until, guard } = await testApp({ server, session, via: proxy.url, policy: { firstRetryMs: 5, longestRetryMs: 40 } })
 
   const last = new Map<string, string>()
-  for (let i = 0; i < 150; i += 1) {
+  for (let i = 0; i < 150 || (i < 3_000 && faults.some(isMissing)); i += 1) {
     const id = `n${Math.floor(random() * 40)}`
     await db.notes.incrementalUpsert({ id, text: `${i}` })
     last.set(id, `${i}`)
