@@ -39,6 +39,7 @@ describe.each(testEngines)('on %s', (engine) => {
       documents: { id: string }[]
       checkpoint: { incarnation: string; scopes: Record<string, number> }
       code?: string
+      scopes?: string[]
     }
     return { ...body, status: answer.status, ids: body.documents?.map(({ id }) => id) }
   }
@@ -69,6 +70,29 @@ describe.each(testEngines)('on %s', (engine) => {
 
     await server.admin.setMember('team:geese', reader.user_id, null)
     expect(await pull(reader.access_token, 'scope=team:geese')).toMatchObject({ status: 403, code: 'scope_denied' })
+  })
+
+  test('a refusal names the scopes that are not open, and no others', async () => {
+    const { reader } = await team('team:rooks')
+    const scopes = 'scope=team:none&scope=mine&scope=team:rooks&scope=team:else'
+    const denied = { status: 403, code: 'scope_denied', scopes: ['team:none', 'team:else'] }
+
+    expect(await pull(reader.access_token, scopes)).toMatchObject(denied)
+    expect(await server.client.get(`${tasks}/stream?${scopes}`, reader.access_token)).toMatchObject({
+      status: 403,
+      body: { scopes: denied.scopes },
+    })
+  })
+
+  test('a member who is put out hears on the open stream that there is something to look at', async () => {
+    const { reader } = await team('team:jays')
+    const events = await readEvents(`${server.url}${tasks}/stream?scope=mine&scope=team:jays`, reader.access_token)
+    await events.next()
+
+    await server.admin.setMember('team:jays', reader.user_id, null)
+
+    expect(await events.next()).toMatchObject({ data: 'RESYNC' })
+    await events.close()
   })
 
   test('one push to several scopes goes where each document says; rows of read-only scopes are rejected alone', async () => {

@@ -17,14 +17,15 @@ export class Admin {
     this.users = new UserAdmin(services)
   }
 
-  /** Lets a user into a team's scope (`team:<id>`), or changes the role; `null` puts the user out. */
+  /** Lets a user into a team's scope (`team:<id>`), or changes the role; `null` puts the user out, and open streams are told to look. */
   async setMember(scope: string, userId: string, role: 'reader' | 'writer' | null): Promise<void> {
-    const { db, nowMs } = this.#services
+    const { db, nowMs, bus, collections } = this.#services
     await db.transaction().execute(async (tx) => {
       await tx.deleteFrom('scope_members').where('scope', '=', scope).where('user_id', '=', userId).execute()
       if (role !== null) await tx.insertInto('scope_members').values({ scope, user_id: userId, role }).execute()
       await audit(tx, nowMs(), { event: 'member-changed', userId, detail: { scope, role } })
     })
+    for (const collection of collections.values()) if (collection.scope.includes('team:*')) bus.changed(collection.name, scope)
   }
 
   /** Ends all sessions of a user at once, on every instance. */

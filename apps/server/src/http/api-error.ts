@@ -1,5 +1,5 @@
 /**
- * A refusal that a client is meant to understand: `{ "error": <sentence>, "code": <code> }` with `status`.
+ * A refusal that a client is meant to understand: `{ "error": <sentence>, "code": <code> }` with `status`, and more facts where a client needs them.
  * Whatever else is thrown becomes a bare `500 internal`.
  */
 export class ApiError extends Error {
@@ -7,21 +7,27 @@ export class ApiError extends Error {
   readonly status: number
   readonly code: string | undefined
   readonly headers: Readonly<Record<string, string>>
+  readonly details: Readonly<Record<string, unknown>>
 
   constructor(
     status: number,
     code: string | undefined,
     message: string,
-    options: { readonly cause?: unknown; readonly headers?: Record<string, string> } = {},
+    options: {
+      readonly cause?: unknown
+      readonly headers?: Record<string, string>
+      readonly details?: Readonly<Record<string, unknown>>
+    } = {},
   ) {
     super(message, { cause: options.cause })
     this.status = status
     this.code = code
     this.headers = options.headers ?? {}
+    this.details = options.details ?? {}
   }
 
   toResponse(): Response {
-    return Response.json({ error: this.message, code: this.code }, { status: this.status, headers: this.headers })
+    return Response.json({ error: this.message, code: this.code, ...this.details }, { status: this.status, headers: this.headers })
   }
 
   /** For OAuth clients: `error` is the code (RFC 6749 section 5.2). */

@@ -4,7 +4,12 @@ import type { Route } from '../http/route.ts'
 const refusal = {
   type: 'object',
   required: ['error'],
-  properties: { error: { type: 'string' }, code: { type: 'string' }, error_description: { type: 'string' } },
+  properties: {
+    error: { type: 'string' },
+    code: { type: 'string' },
+    error_description: { type: 'string' },
+    scopes: { type: 'array', items: { type: 'string' }, description: 'With `scope_denied`: those that are not open to the user' },
+  },
 }
 
 /** The OpenAPI 3.1 document of `routes`, from the schemas that the handlers are checked against. */

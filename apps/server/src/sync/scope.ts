@@ -18,7 +18,7 @@ const teamPattern = /^team:[A-Za-z0-9_.-]{1,64}$/
 /**
  * The scopes that a request names, if the caller may read them.
  *
- * @throws {ApiError} `scope_denied`, whether the scope exists or not
+ * @throws {ApiError} `scope_denied` with all that are not open in `scopes`, whether they exist or not
  */
 export async function readableScopes(
   tx: Tx,
@@ -34,13 +34,22 @@ export async function readableScopes(
     caller,
   )
 
-  return wanted.map((alias) => {
+  const scopes = wanted.flatMap((alias): Scope[] => {
     const kind = kindOf(alias, caller)
     const role = kind === 'team:*' ? roles.get(alias) : 'writer'
-    if (!kind || !role || !collection.scope.includes(kind)) throw new ApiError(403, 'scope_denied', 'This scope is not open to this user.')
+    if (!kind || !role || !collection.scope.includes(kind)) return []
     const key = kind === 'mine' ? `user:${caller.userId}` : alias
-    return { alias, key, writable: role === 'writer' && writesTo(collection, kind) }
+    return [{ alias, key, writable: role === 'writer' && writesTo(collection, kind) }]
   })
+  const open = new Set(scopes.map(({ alias }) => alias))
+  const denied = wanted.filter((alias) => !open.has(alias))
+  if (denied.length > 0) throw scopeDenied(denied)
+  return scopes
+}
+
+/** Named, so that a client can go on with the others. */
+function scopeDenied(scopes: readonly string[]): ApiError {
+  return new ApiError(403, 'scope_denied', 'Not all of these scopes are open to this user.', { details: { scopes } })
 }
 
 /**

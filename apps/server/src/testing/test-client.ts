@@ -64,7 +64,7 @@ export class TestClient {
 }
 
 const refusalShape = z.union([
-  z.strictObject({ error: z.string(), code: z.string() }),
+  z.strictObject({ error: z.string(), code: z.string(), scopes: z.array(z.string()).optional() }),
   z.strictObject({ error: z.string(), error_description: z.string(), code: z.string().optional() }),
 ])
 const routes = allRoutes({ devRoutes: true }).map((route) => ({
