@@ -23,8 +23,11 @@ describe.each(testEngines)('on %s', (engine) => {
   }, 60_000)
   afterAll(() => server.close())
 
-  const refused = (answer: Answer, status: number, code: string) =>
-    expect({ status: answer.status, body: answer.body }).toEqual({ status, body: { error: expect.any(String) as string, code } })
+  const refused = (answer: Answer, status: number, code: string, details: object = {}) =>
+    expect({ status: answer.status, body: answer.body }).toEqual({
+      status,
+      body: { error: expect.any(String) as string, code, ...details },
+    })
 
   test('a wrong password and an unknown user look the same and take as long', async () => {
     const { client } = server
@@ -172,13 +175,18 @@ describe.each(testEngines)('on %s', (engine) => {
 
     for (const scope of [`user:${ada.user_id}`, 'public', 'team:x', '', '../mine', 'mine\0']) {
       const query = `scope=${encodeURIComponent(scope)}`
-      refused(await server.client.get(`/v1/sync/observations/2/pull?${query}`, bob.access_token), 403, 'scope_denied')
-      refused(await server.client.get(`/v1/sync/observations/2/pull?scope=mine&${query}`, bob.access_token), 403, 'scope_denied')
-      refused(await server.client.get(`/v1/sync/observations/2/stream?${query}`, bob.access_token), 403, 'scope_denied')
+      refused(await server.client.get(`/v1/sync/observations/2/pull?${query}`, bob.access_token), 403, 'scope_denied', { scopes: [scope] })
+      refused(await server.client.get(`/v1/sync/observations/2/pull?scope=mine&${query}`, bob.access_token), 403, 'scope_denied', {
+        scopes: [scope],
+      })
+      refused(await server.client.get(`/v1/sync/observations/2/stream?${query}`, bob.access_token), 403, 'scope_denied', {
+        scopes: [scope],
+      })
       refused(
         await server.client.post(`/v1/sync/observations/2/push?${query}`, [{ newDocumentState: { id: 'x' } }], bob.access_token),
         403,
         'scope_denied',
+        { scopes: [scope] },
       )
     }
     expect((await server.client.get('/v1/sync/observations/2/pull', ada.access_token)).body).toMatchObject({
