@@ -156,6 +156,20 @@ test('while older tabs are waited for the newer one shows it, and no longer than
   expect(fresh.guard.state.kind).not.toBe('blocked')
 })
 
+test('an old tab that hears of the update when RxDB has closed its collections already says so too', async () => {
+  const { tab } = await appInTabs()
+  const frozen = freezableWorld(realWorld())
+  const old = await tab({ world: frozen.world })
+  onTestFinished(() => frozen.thaw())
+  await old.until(synced)
+  frozen.freeze()
+  await tab({ collection: versionTwo })
+  await eventually(() => old.db.collections.notes === undefined)
+  frozen.thaw()
+
+  await old.until((state) => state.kind === 'blocked' && state.cause === 'outdated-client')
+})
+
 test('stragglers are found at the next open too, and of two edits the later one stands', async () => {
   const { tab } = await appInTabs(getRxStorageDexie)
   const frozen = freezableWorld(realWorld())

@@ -1,69 +1,14 @@
-import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
-import { build } from 'vite'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import type { Page } from 'playwright-core'
+import { expect } from 'vitest'
+import { type ChromiumTabs, chromiumTabs, freeze, inChromium, leaders } from '../test/chromium-tabs.ts'
 import { eventually } from '../test/guarded-app.ts'
-import type {} from '../test/tab-page.ts'
-import { WireServer } from '../test/wire-server.ts'
 
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'
-const here = fileURLToPath(new URL('..', import.meta.url))
-let script = ''
-
-/** Real tabs of a real Chromium: real Web Locks, BroadcastChannel and IndexedDB. */
-const inChromium = test.skipIf(!existsSync(executablePath))
-
-beforeAll(async () => {
-  if (!existsSync(executablePath)) return
-  const outDir = await mkdtemp(join(tmpdir(), 'nightlatch-tabs-'))
-  await build({
-    configFile: false,
-    logLevel: 'error',
-    root: here,
-    resolve: { conditions: ['nightlatch-source', 'module', 'browser', 'import', 'default'] },
-    build: {
-      outDir,
-      minify: false,
-      target: 'es2022',
-      lib: { entry: join(here, 'test/tab-page.ts'), formats: ['es'], fileName: () => 'tab.js' },
-    },
-  })
-  script = await readFile(join(outDir, 'tab.js'), 'utf8')
-  await rm(outDir, { recursive: true })
-}, 60_000)
-
-afterAll(() => {
-  script = ''
-})
-
-async function tabs(count: number): Promise<{ server: WireServer; pages: Page[]; context: BrowserContext }> {
-  const server = await WireServer.start()
-  server.pages.set('/', { type: 'text/html', body: '<!doctype html><title>tab</title><script type="module" src="/tab.js"></script>' })
-  server.pages.set('/tab.js', { type: 'text/javascript', body: script })
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-quic'] })
-  onTestFinished(async () => {
-    await browser.close()
-    await server.stop()
-  })
-  const context = await browser.newContext()
+async function tabs(count: number): Promise<Pick<ChromiumTabs, 'server'> & { pages: Page[] }> {
+  const { server, open } = await chromiumTabs()
   const pages: Page[] = []
-  for (let i = 0; i < count; i += 1) {
-    server.validTokens.add(`token-${i}`)
-    const page = await context.newPage()
-    await page.goto(`${server.url}/?token=token-${i}`)
-    await page.waitForFunction(() => window.tab !== undefined)
-    pages.push(page)
-  }
+  for (let i = 0; i < count; i += 1) pages.push(await open())
   await eventually(async () => (await leaders(pages)) === 1, 10_000)
-  return { server, pages, context }
-}
-
-async function leaders(pages: readonly Page[]): Promise<number> {
-  return (await Promise.all(pages.map((page) => page.evaluate(() => window.tab.leads())))).filter(Boolean).length
+  return { server, pages }
 }
 
 inChromium(
@@ -98,7 +43,7 @@ inChromium(
 
     const report = await (pages[4] as Page).evaluate(() => window.tab.end())
     const resolvedAtMs = performance.now()
-    const written = (await writing).flat()
+    const written = (await writing).flatMap(({ stored }) => stored)
 
     const missing = written.filter((id) => server.document('notes', id) === undefined)
     expect(report).toMatchObject({ kept: missing.length, silentTabs: 0 })
@@ -109,22 +54,17 @@ inChromium(
 )
 
 inChromium('G1: a frozen tab that replicates is replaced, and sends nothing when it wakes', { timeout: 60_000 }, async () => {
-  const { server, pages, context } = await tabs(2)
+  const { server, pages } = await tabs(2)
   const [first, second] = pages as [Page, Page]
   expect(await first.evaluate(() => window.tab.leads())).toBe(true)
-  const debug = await context.newCDPSession(first)
-  await debug.send('Debugger.enable')
-  await debug.send('Debugger.pause')
-  const frozen = first.evaluate(() => 1)
-  expect(await Promise.race([frozen.then(() => 'awake'), new Promise((resolve) => setTimeout(resolve, 300, 'frozen'))])).toBe('frozen')
+  const frozen = await freeze(first, () => 1)
   await second.bringToFront()
 
   await eventually(() => second.evaluate(() => window.tab.leads()), 15_000)
   await second.evaluate(() => window.tab.write('a'))
   await eventually(() => server.document('notes', 'a') !== undefined, 10_000)
   const wokenAtMs = performance.now()
-  await debug.send('Debugger.resume')
-  await frozen
+  await frozen.thaw()
   await new Promise((resolve) => setTimeout(resolve, 500))
 
   expect(server.requests.filter(({ atMs, token }) => token === 'token-0' && atMs > wokenAtMs)).toEqual([])

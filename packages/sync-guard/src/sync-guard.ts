@@ -36,7 +36,7 @@ import { eventJournal, type SyncEvent } from './sync-events.ts'
 import { loginRequiredReason, type SyncSession } from './sync-session.ts'
 import { type Activity, type SyncState, syncStateOf, worstActivity } from './sync-state.ts'
 import { type TabMessage, Tabs } from './tabs.ts'
-import { type AppUpdate, appOutdated, databaseNameOf, type OpenDatabaseOptions, openUserDatabase } from './user-database.ts'
+import { type AppUpdate, appOutdated, databaseNameOf, type OpenDatabaseOptions, openUserDatabase, storedVersions } from './user-database.ts'
 import { refuseWrites } from './write-barrier.ts'
 
 /** Guards the replication of one app on this device. Works in every tab; one of them replicates. */
@@ -72,6 +72,7 @@ class Guard implements SyncGuard {
   #waitsForOlderTabs = false
   #elsewhere: { readonly user: string; readonly activity: Activity; readonly heardAtMs: number } | undefined
   #followingSinceMs = 0
+  #beatAtMs: number
   #ending: Promise<EndReport> | undefined
   #stateIsDue = false
   #told = ''
@@ -81,6 +82,7 @@ class Guard implements SyncGuard {
     this.#eraser = eraser
     this.#id = id
     this.#world = world
+    this.#beatAtMs = world.clock.monotonicMs()
     this.#policy = { ...DEFAULT_POLICY, ...policy }
     this.#journal = eventJournal(() => world.clock.nowMs())
     this.events$ = this.#journal.events$
@@ -231,12 +233,18 @@ class Guard implements SyncGuard {
   async #stepAside(versions: Readonly<Record<string, number>>): Promise<void> {
     const database = await this.#database?.opening.catch(() => undefined)
     if (!database) return
-    const collections = Object.values(database.collections) as AnyCollection[]
+    const collections = [...(this.#database?.collections ?? [])] // RxDB may have closed them already
     if (!collections.some(({ name, schema }) => schema.version < (versions[name] ?? 0))) return
     this.#conductor.outdated = true
     await Promise.all([this.#conductor.reconcile(), refuseWrites(collections, appOutdated)])
     this.#journal.tell({ type: 'app-update', state: 'outdated' })
     this.#tabs.tell({ kind: 'stepped-aside', databaseName: database.name })
+  }
+
+  /** What was said while this tab stood still may never arrive; what is stored does. */
+  async #noticeUpdate(): Promise<void> {
+    const database = await this.#database?.opening.catch(() => undefined)
+    if (database && !this.#conductor.outdated) await this.#stepAside(await storedVersions(database))
   }
 
   async pendingWrites(): Promise<PendingReport> {
@@ -618,6 +626,7 @@ class Guard implements SyncGuard {
     }
     const sleep = (asleep: boolean) => {
       this.#conductor.asleep = asleep
+      if (!asleep) void this.#noticeUpdate().catch(() => {})
       void this.#conductor.reconcile()
     }
     return [
@@ -644,6 +653,8 @@ class Guard implements SyncGuard {
   #beat(): void {
     const nowMs = this.#world.clock.monotonicMs()
     const { leads, user, pulse } = this.#conductor
+    if (nowMs - this.#beatAtMs > SILENT_MS / 2) void this.#noticeUpdate().catch(() => {}) // the database is closing
+    this.#beatAtMs = nowMs
     if (leads || user === undefined || pulse.stoodStill) this.#followingSinceMs = nowMs
     if (leads && pulse.stoodStill) void this.#conductor.checkLead()
     else if (leads) {

@@ -67,6 +67,13 @@ export function appOutdated(): SyncError {
   return new SyncError('app-outdated', 'A newer version of this app has taken over the data on this device. Reload the page.')
 }
 
+/** The newest version of each collection that any tab has opened. */
+export async function storedVersions(database: RxDatabase): Promise<Record<string, number>> {
+  const versions: Record<string, number> = {}
+  for (const { name, version } of await storedCollections(database)) versions[name] = Math.max(version, versions[name] ?? 0)
+  return versions
+}
+
 async function storedCollections(database: RxDatabase): Promise<StoredCollection[]> {
   const documents = await getAllCollectionDocuments(database.internalStore)
   return documents.map(({ data: { name, version, schema, connectedStorages } }) => ({ name, version, schema, connectedStorages }))

@@ -1,8 +1,10 @@
-/** What each tab of the browser test runs. */
+/** What each tab of the tests with real tabs runs: version 0 or 1 of the same app. */
+import { addRxPlugin, type RxCollectionCreator } from 'rxdb/plugins/core'
+import { RxDBMigrationSchemaPlugin } from 'rxdb/plugins/migration-schema'
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
 import { BehaviorSubject } from 'rxjs'
 import { httpReplication } from '../src/http/index.ts'
-import { createSyncGuard, type EndReport, type SyncSession, type SyncState } from '../src/index.ts'
+import { createSyncGuard, type EndReport, type SyncEvent, type SyncSession, type SyncState } from '../src/index.ts'
 import type { Note, NotesDatabase } from './guarded-app.ts'
 
 export interface TabApi {
@@ -10,14 +12,19 @@ export interface TabApi {
   state(): SyncState
   leads(): boolean
   pending(): Promise<number>
-  ids(): Promise<string[]>
+  notes(): Promise<Record<string, unknown>[]>
   end(): Promise<EndReport>
-  writeUntilRefused(prefix: string): Promise<string[]>
+  /** What was reported as stored, and the code of the refusal. */
+  writeUntilRefused(prefix: string): Promise<{ readonly stored: string[]; readonly refusal: string }>
 }
 
 declare global {
   interface Window {
     tab: TabApi
+    /** All there were since the page was loaded: here before the database is open. */
+    states: SyncState[]
+    events: SyncEvent[]
+    goOn(): void
     replications: (count: number) => Promise<number>
   }
 }
@@ -30,18 +37,35 @@ const noteSchema = {
   required: ['id', 'text'],
 } as const
 
+const versions: Record<string, RxCollectionCreator> = {
+  '0': { schema: noteSchema },
+  '1': {
+    schema: { ...noteSchema, version: 1, properties: { ...noteSchema.properties, shout: { type: 'string' } } },
+    migrationStrategies: { 1: (note: Note) => ({ ...note, shout: note.text.toUpperCase() }) },
+  },
+}
+
+addRxPlugin(RxDBMigrationSchemaPlugin)
 const query = new URLSearchParams(location.search)
 const session: SyncSession = { userId: 'ada', databaseName: 'tabs', getToken: () => Promise.resolve(query.get('token') ?? '') }
 const guard = createSyncGuard({ id: 'tabs', session$: new BehaviorSubject<SyncSession | null>(session) })
 let leads = false
+window.states = []
+window.events = []
+guard.state$.subscribe((state) => window.states.push(state))
+guard.events$.subscribe((event) => window.events.push(event))
 guard.events$.subscribe((event) => {
   if (event.type === 'started') leads = true
   if (event.type === 'halted') leads = false
 })
+const mayGoOn = new Promise<void>((resolve) => {
+  window.goOn = resolve
+})
+if (query.has('waits')) await mayGoOn
 const db = await guard.openDatabase<NotesDatabase>({
   storage: getRxStorageDexie(),
   multiInstance: true,
-  collections: { notes: { schema: noteSchema } },
+  collections: { notes: versions[query.get('version') ?? '0'] ?? { schema: noteSchema } },
 })
 guard.replicate({
   collection: db.notes,
@@ -57,17 +81,17 @@ window.tab = {
   state: () => guard.state,
   leads: () => leads,
   pending: async () => (await guard.pendingWrites()).count,
-  ids: async () => (await db.notes.find().exec()).map(({ id }) => id),
+  notes: async () => (await db.notes.find().exec()).map((note) => note.toJSON()),
   end: () => guard.end(),
   writeUntilRefused: async (prefix) => {
-    const written: string[] = []
+    const stored: string[] = []
     try {
       for (let i = 0; ; i += 1) {
         await db.notes.insert({ id: `${prefix}-${i}`, text: 'x' })
-        written.push(`${prefix}-${i}`)
+        stored.push(`${prefix}-${i}`)
       }
-    } catch {
-      return written
+    } catch (error) {
+      return { stored, refusal: (error as { code?: string }).code ?? String(error) }
     }
   },
 }
