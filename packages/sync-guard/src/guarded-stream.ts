@@ -4,6 +4,7 @@ import { onAbort } from './gate.ts'
 import type { Lane, SendContext } from './lane.ts'
 import type { Pacer } from './pacer.ts'
 import type { GuardedStream, StreamItem } from './replication-options.ts'
+import type { RevokedScopes } from './revoked-scopes.ts'
 import { HttpFailure } from './sync-failure.ts'
 
 /** A connection that lived this long was a good one, however it ended: connect again without a pause. */
@@ -14,6 +15,7 @@ export interface StreamOptions<Doc, Checkpoint> {
   readonly lane: Lane
   /** While requests to the origin fail no connection is tried; a stream is never the probe, it gives no verdict until it ends. */
   readonly origin: Pacer
+  readonly scopes: RevokedScopes
   readonly closing: AbortSignal
   readonly clock: Clock
 }
@@ -23,7 +25,7 @@ export interface StreamOptions<Doc, Checkpoint> {
  * After each reconnection RxDB pulls, because nobody knows what was missed.
  */
 export function guardedStream<Doc, Checkpoint>(options: StreamOptions<Doc, Checkpoint>): Observable<StreamItem<Doc, Checkpoint>> {
-  const { connect, lane, origin, closing, clock } = options
+  const { connect, lane, origin, scopes, closing, clock } = options
   return new Observable((subscriber) => {
     const ended = new AbortController()
     const stopFollowing = onAbort(closing, () => ended.abort(closing.reason))
@@ -49,7 +51,9 @@ export function guardedStream<Doc, Checkpoint>(options: StreamOptions<Doc, Check
       for (let connection = 1; !ended.signal.aborted; connection += 1) {
         await origin.clear(ended.signal)
         if (connection > 1 && !ended.signal.aborted) subscriber.next('RESYNC')
-        await lane.send(listen)
+        const answer = await lane.send(listen)
+        if (answer.kind === 'scope-revoked') await scopes.revoke(answer.scopes)
+        else scopes.askAgain()
       }
     }
     void run().finally(() => {

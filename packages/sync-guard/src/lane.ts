@@ -1,5 +1,6 @@
 import { type Gate, untilAborted } from './gate.ts'
 import type { Pacer, Ticket } from './pacer.ts'
+import type { RevokedScopes } from './revoked-scopes.ts'
 import { SyncError } from './sync-error.ts'
 import type { TellEvent } from './sync-events.ts'
 import { type Direction, type SortFailure, type SyncFailure, sortHttpFailure } from './sync-failure.ts'
@@ -16,12 +17,14 @@ export interface SendContext {
   readonly session: SyncSession
   /** 1 for the first try of this call. */
   readonly attempt: number
+  /** Which scopes to ask for, or to push to: those of `replicate({ scopes })` without the ones that the server has closed to the user. */
+  readonly scopes: readonly string[]
 }
 
 export type Answer<T> =
   | { readonly kind: 'answered'; readonly value: T }
   | { readonly kind: 'closed' }
-  | Extract<SyncFailure, { kind: 'refused' | 'resync' }>
+  | Extract<SyncFailure, { kind: 'refused' | 'resync' | 'scope-revoked' }>
 
 /** Everything that talks to one origin shares this: trouble there is everybody's trouble. */
 export interface Origin {
@@ -41,6 +44,7 @@ export interface LaneOptions {
   /** For trouble that concerns this collection and direction alone. */
   readonly pacer: Pacer
   readonly sort: SortFailure | undefined
+  readonly scopes: RevokedScopes
   readonly tell: TellEvent
   readonly emitError: (error: SyncError) => void
   readonly changed: () => void
@@ -91,7 +95,7 @@ export class Lane {
       if (!pass) return { kind: 'closed' }
 
       const result = await this.#try(request, pass.token, attempt)
-      if (result.kind === 'answered' || result.kind === 'refused' || result.kind === 'resync') {
+      if (isAnswer(result)) {
         this.#options.origin.acceptedToken = pass.token
         pass.own.succeeded()
         pass.origin.succeeded()
@@ -135,15 +139,18 @@ export class Lane {
   }
 
   async #try<T>(request: (context: SendContext) => Promise<T>, token: string, attempt: number): Promise<Answer<T> | SyncFailure> {
-    const { session, direction, sort } = this.#options
+    const { session, direction, sort, scopes } = this.#options
+    const { ask, open } = scopes.toAsk(direction)
     this.#fly(1)
     try {
-      const value = await untilAborted(request({ token, signal: this.#abandon, session, attempt }), this.#abandon)
+      const value = await untilAborted(request({ token, signal: this.#abandon, session, attempt, scopes: ask }), this.#abandon)
       return { kind: 'answered', value }
     } catch (error) {
       if (this.#abandon.aborted) return { kind: 'closed' }
       const failure = sort?.(error, direction) ?? sortHttpFailure(error, direction)
       if (failure.kind === 'bug') this.#report(error)
+      // Nothing new, such as the refusal of the last one: the collection waits as for any other permission.
+      if (failure.kind === 'scope-revoked' && !failure.scopes.some((scope) => open.includes(scope))) return { kind: 'forbidden' }
       return failure
     } finally {
       this.#fly(-1)
@@ -180,6 +187,7 @@ export class Lane {
         break
       case 'refused':
       case 'resync':
+      case 'scope-revoked':
       case 'closed':
         own.dropped()
         origin.dropped()
@@ -224,4 +232,8 @@ export class Lane {
     this.#inFlight += step
     this.#options.changed()
   }
+}
+
+function isAnswer<T>(result: Answer<T> | SyncFailure): result is Exclude<Answer<T>, { kind: 'closed' }> {
+  return ['answered', 'refused', 'resync', 'scope-revoked'].includes(result.kind)
 }

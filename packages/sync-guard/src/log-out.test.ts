@@ -72,7 +72,7 @@ test('the same log-out with plain cancel() is seen to fail by the same harness',
     await db.addCollections({ notes: { schema: noteSchema } })
     const wire = httpReplication<Note>({ server: server.url, collection: 'notes' })
     const signal = new AbortController().signal
-    const context = { token: 'old', signal, session: new FakeSession('ada', 'old'), attempt: 1, idempotencyKey: 'k' }
+    const context = { token: 'old', signal, session: new FakeSession('ada', 'old'), attempt: 1, scopes: ['mine'], idempotencyKey: 'k' }
     const state = replicateRxCollection<Note, unknown>({
       collection: db.notes,
       replicationIdentifier: 'notes-v1',

@@ -32,6 +32,7 @@ export class PendingWrites {
   readonly #dirty = new Set<string>()
   readonly #meta: Promise<ReplicationMeta>
   readonly #setAside: () => Promise<Record<string, RejectedWrite>>
+  readonly #isWritable: () => Promise<(state: DocState) => boolean>
   #scanned = false
   #looking = false
   #reading = false
@@ -44,6 +45,8 @@ export class PendingWrites {
     readonly meta: Promise<ReplicationMeta>
     /** Writes the server refused; a document that is still as it was refused does not count as pending. */
     readonly setAside: () => Promise<Record<string, RejectedWrite>>
+    /** A document of which it is not so counts as refused without being sent. */
+    readonly isWritable: () => Promise<(state: DocState) => boolean>
     readonly initialCheckpoint?: unknown
     /** `false` for a replication without push: RxDB keeps no assumption of the server's state there, and nothing is ever pending. */
     readonly counts: boolean
@@ -55,6 +58,7 @@ export class PendingWrites {
     this.#changed = options.changed
     this.#meta = options.meta
     this.#setAside = options.setAside
+    this.#isWritable = options.isWritable
     this.#counts = options.counts
     if (!options.counts) return
     this.#watchDocuments()
@@ -73,6 +77,10 @@ export class PendingWrites {
 
   get ids(): string[] {
     return [...this.#pending]
+  }
+
+  get rejectedIds(): string[] {
+    return [...this.#rejected]
   }
 
   get unacknowledgedIds(): string[] {
@@ -177,12 +185,14 @@ export class PendingWrites {
 
   async #sort(looked: readonly string[], unacknowledged: ReadonlyMap<string, DocState>): Promise<void> {
     const aside = await this.#setAside()
+    const isWritable = await this.#isWritable()
     const { isEqual } = this.#collection.conflictHandler
     for (const id of looked) {
       const state = unacknowledged.get(id)
       const refused = aside[id]
-      const isRefused =
-        state !== undefined && refused !== undefined && !refused.retrying && isEqual(refused.state, state, 'nightlatch-rejected')
+      const isAsRefused = () =>
+        refused !== undefined && !refused.retrying && isEqual(refused.state, state as DocState, 'nightlatch-rejected')
+      const isRefused = state !== undefined && (!isWritable(state) || isAsRefused())
       if (isRefused) this.#rejected.add(id)
       else this.#rejected.delete(id)
       if (state !== undefined && !isRefused) this.#pending.add(id)

@@ -1,4 +1,4 @@
-/** How patient the guard is. Every member may be left out. */
+/** How patient the guard is, and what it keeps. Every member may be left out. */
 export interface SyncPolicy {
   /** How long a halt waits for pushes in flight before it lists them as of unknown outcome. Default 2_000. */
   readonly pushDeadlineMs?: number
@@ -10,6 +10,8 @@ export interface SyncPolicy {
   readonly longestRetryMs?: number
   /** No request carries more than this many bytes of rows, unless a single row is larger. Default 524_288. */
   readonly pushBytes?: number
+  /** What becomes of the documents of a scope that the server has closed to the user: removed (default), or kept to be read. */
+  readonly revokedScopes?: 'purge' | 'keep'
 }
 
 export const DEFAULT_POLICY: Required<SyncPolicy> = {
@@ -19,4 +21,5 @@ export const DEFAULT_POLICY: Required<SyncPolicy> = {
   firstRetryMs: 1_000,
   longestRetryMs: 300_000,
   pushBytes: 512 * 1024,
+  revokedScopes: 'purge',
 }

@@ -1,6 +1,6 @@
 import { createRevision, now, type RxDocumentData } from 'rxdb/plugins/core'
 import type { GuardStore } from './guard-store.ts'
-import type { RefusedRow } from './guarded-handlers.ts'
+import type { RefusedRow } from './guarded-push.ts'
 import type { Doc, DocState, MetaDocument, ReplicationMeta } from './replication-meta.ts'
 import type { PushRow } from './replication-options.ts'
 

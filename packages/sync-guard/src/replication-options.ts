@@ -53,6 +53,17 @@ export interface GuardedPush<Doc> {
   readonly initialCheckpoint?: unknown
 }
 
+/** For a collection that is divided into scopes, which the server may close to a user one by one (`scope-revoked` of a `SortFailure`). */
+export interface ReplicationScopes<Doc, Checkpoint> {
+  /** Those that are pulled, and those that are pushed to. Handlers find in their context which of them to name. */
+  readonly read: readonly string[]
+  readonly write: readonly string[]
+  /** The scope of a document. Without it everything is pulled again after one of several was closed, to find out what is left. */
+  readonly of?: (document: WithDeleted<Doc>) => string
+  /** The checkpoint as if these scopes had never been pulled. */
+  readonly without: (checkpoint: Checkpoint, scopes: readonly string[]) => Checkpoint
+}
+
 export interface ReplicateOptions<Doc, Checkpoint> {
   readonly collection: RxCollection<Doc, unknown, unknown, unknown>
   /** Kept verbatim. Do not put a URL in it: the server may move. */
@@ -60,6 +71,7 @@ export interface ReplicateOptions<Doc, Checkpoint> {
   readonly deletedField?: string
   readonly pull?: GuardedPull<Doc, Checkpoint>
   readonly push?: GuardedPush<Doc>
+  readonly scopes?: ReplicationScopes<Doc, Checkpoint>
   /** Knows the errors of the library that the handlers use. Plain HTTP shapes are known without. */
   readonly sortFailure?: SortFailure
   /** Replications with the same one back off together. Default: all of the guard. */

@@ -2,7 +2,14 @@ import { type RxReplicationState, replicateRxCollection } from 'rxdb/plugins/rep
 import type { Observable } from 'rxjs'
 import { type AttachFactory, type AttachOptions, type AttachParts, attachedState } from './attach.ts'
 import type { AnyCollection, Doc, DocState } from './replication-meta.ts'
-import type { GuardedPullHandler, GuardedPushHandler, GuardedStream, ReplicateOptions, StreamItem } from './replication-options.ts'
+import type {
+  GuardedPullHandler,
+  GuardedPushHandler,
+  GuardedStream,
+  ReplicateOptions,
+  ReplicationScopes,
+  StreamItem,
+} from './replication-options.ts'
 import type { SortFailure } from './sync-failure.ts'
 
 export type RunningState = RxReplicationState<Doc, unknown>
@@ -18,6 +25,7 @@ export interface ReplicationPlan {
   readonly origin: string
   readonly stream?: GuardedStream<Doc, unknown>
   readonly writable?: ((document: DocState) => boolean) | undefined
+  readonly scopes?: ReplicationScopes<DocState, unknown> | undefined
   /** A state that is not started; its handlers are replaced before it is. */
   create(parts: AttachParts, stream$: Observable<StreamItem<Doc, unknown>> | undefined): RunningState
   pullHandler(state: RunningState): GuardedPullHandler<Doc, unknown> | undefined
@@ -26,7 +34,7 @@ export interface ReplicationPlan {
 
 /** For handlers of the app's own. */
 export function ownPlan(options: ReplicateOptions<Doc, unknown>): ReplicationPlan {
-  const { collection, replicationIdentifier, deletedField = '_deleted', pull, push, sortFailure, origin = '' } = options
+  const { collection, replicationIdentifier, deletedField = '_deleted', pull, push, scopes, sortFailure, origin = '' } = options
   const unused = () => Promise.reject(new Error('Replaced before the start.'))
   return {
     collection,
@@ -38,6 +46,7 @@ export function ownPlan(options: ReplicateOptions<Doc, unknown>): ReplicationPla
     ...(push?.initialCheckpoint !== undefined && { initialPushCheckpoint: push.initialCheckpoint }),
     ...(pull?.stream && { stream: pull.stream }),
     writable: push?.writable,
+    scopes: scopes as ReplicationScopes<DocState, unknown> | undefined,
     create: (_, stream$) =>
       replicateRxCollection<Doc, unknown>({
         collection,

@@ -3,12 +3,14 @@ import { defaultHashSha256, getPrimaryFieldOfPrimaryKey } from 'rxdb/plugins/cor
 import type { RxReplicationState } from 'rxdb/plugins/replication'
 import { filter, firstValueFrom } from 'rxjs'
 import { attachParts } from './attach.ts'
+import { Conversion } from './conversion.ts'
 import { discardWrites, touchWrites } from './discard-writes.ts'
 import { Freshness } from './freshness.ts'
 import { Gate } from './gate.ts'
 import type { ExportedWrite, RejectedEntry } from './guard-api.ts'
 import type { GuardStore } from './guard-store.ts'
-import { guardedPull, guardedPush } from './guarded-handlers.ts'
+import { guardedPull } from './guarded-pull.ts'
+import { guardedPush } from './guarded-push.ts'
 import { guardedStream } from './guarded-stream.ts'
 import type { Haltable } from './halt.ts'
 import { Lane, type Origin } from './lane.ts'
@@ -20,6 +22,7 @@ import { type Doc, type DocState, ReplicationMeta } from './replication-meta.ts'
 import type { GuardedStream } from './replication-options.ts'
 import type { ReplicationPlan } from './replication-plan.ts'
 import { Resync } from './resync.ts'
+import { RevokedScopes } from './revoked-scopes.ts'
 import { SentNotes } from './sent-notes.ts'
 import type { SyncError } from './sync-error.ts'
 import type { TellEvent } from './sync-events.ts'
@@ -43,7 +46,7 @@ export interface ReplicationDeps {
   readonly store: Promise<GuardStore>
   readonly origin: Origin
   readonly tell: TellEvent
-  readonly changed: () => void
+  readonly changed: (how?: { readonly atOnce: boolean }) => void
 }
 
 interface Run extends Haltable {
@@ -66,6 +69,7 @@ export class Replication {
   readonly plan: ReplicationPlan
   readonly pending: PendingWrites
   readonly rejected: Promise<RejectedWrites>
+  readonly #scopes: Promise<RevokedScopes>
   readonly #deps: ReplicationDeps
   readonly #meta: Promise<ReplicationMeta>
   #run: Run | undefined
@@ -73,6 +77,7 @@ export class Replication {
   #syncedAtMs: number | undefined
   #pulledAtMs: number | undefined
   #firstSyncDone = false
+  #revokedScopes: readonly string[] = []
   #foreign = false
   #suspects = new Set<string>()
   #repaired = false
@@ -85,10 +90,15 @@ export class Replication {
     this.rejected = Promise.all([this.#meta, deps.store]).then(
       ([meta, store]) => new RejectedWrites(store, replicationIdentifier, meta, collection.database.token),
     )
+    this.#scopes = this.#loadScopes()
     this.pending = new PendingWrites({
       collection,
       meta: this.#meta,
       setAside: async () => (await this.rejected).list(),
+      isWritable: async () => {
+        const scopes = await this.#scopes
+        return (state) => scopes.refusalOf(state) === undefined
+      },
       ...(initialPushCheckpoint !== undefined && { initialCheckpoint: initialPushCheckpoint }),
       counts: pushes,
       world: deps.world,
@@ -120,6 +130,7 @@ export class Replication {
       inFlight: lanes.reduce((sum, lane) => sum + lane.inFlight, 0),
       firstSyncDone: this.#firstSyncDone,
       received: this.#received,
+      ...(this.#revokedScopes.length > 0 && { revokedScopes: this.#revokedScopes }),
       ...(this.#pulledAtMs !== undefined && { pulledAtMs: this.#pulledAtMs }),
     }
   }
@@ -146,9 +157,11 @@ export class Replication {
     const primaryPath = getPrimaryFieldOfPrimaryKey(plan.collection.schema.jsonSchema.primaryKey)
     const idOf = (document: DocState) => String(document[primaryPath])
     const rejected = await this.rejected
+    const scopes = await this.#scopes
+    scopes.askAgain()
     const { conflictHandler, database } = plan.collection
     const isEqual = (a: DocState, b: DocState) => conflictHandler.isEqual(a, b, 'nightlatch-repeated-push')
-    const freshness = new Freshness({ meta: await this.#meta, idOf, isEqual, token: database.token, world })
+    const freshness = new Freshness({ meta: await this.#meta, idOf, isEqual, token: database.token, world, pushes: plan.pushes })
     if (!context.gate.open) return
 
     const gate = new Gate(context.gate)
@@ -168,14 +181,16 @@ export class Replication {
         origin: its,
         pacer,
         sort: plan.sortFailure,
+        scopes,
         tell,
         emitError,
         changed,
       })
     }
     const streamPacer = this.#pacer()
-    const stream$ = plan.stream && this.#stream(plan.stream, lane('pull', { pacer: streamPacer, acceptedToken: undefined }), gate)
+    const stream$ = plan.stream && this.#stream(plan.stream, lane('pull', { pacer: streamPacer, acceptedToken: undefined }), gate, scopes)
     const state = plan.create(attachParts({ ...context, gate, origin: origin.pacer, world, policy }), stream$)
+    const conversion = Conversion.takeOver(state)
     const stopped = firstValueFrom(state.canceled$.pipe(filter(Boolean)), { defaultValue: true }).then(() => {})
 
     const pullHandler = plan.pullHandler(state)
@@ -186,7 +201,9 @@ export class Replication {
       state.pull.handler = guardedPull({
         lane: pullLane,
         handler: pullHandler,
+        conversion,
         idOf,
+        scopes,
         freshness,
         written: () => state.internalReplicationState?.streamQueue.down,
         onCaughtUp: () => void this.#caughtUp(state),
@@ -195,19 +212,23 @@ export class Replication {
           tell({ type: 'resync', collection: name, why })
           return Resync.begin(guardStore, plan.replicationIdentifier, why)
         },
-        finishResync: async (resync) => resync.finish(plan.collection, await this.#meta, rejected, world.clock.nowMs()),
+        finishResync: async (resync) => {
+          await resync.finish(plan.collection, plan.pushes ? await this.#meta : undefined, rejected, world.clock.nowMs())
+          if (resync.cause === 'scope-revoked') await scopes.resynced()
+        },
       })
     }
     if (state.push && pushLane) {
       state.push.handler = guardedPush({
         lane: pushLane,
         handler: pushHandler,
+        conversion,
         notes,
         freshness,
         rejected,
         nowMs: () => world.clock.nowMs(),
         idOf,
-        writable: plan.writable,
+        scopes,
         collection: name,
         maxBytes: policy.pushBytes,
         isEqual,
@@ -219,8 +240,9 @@ export class Replication {
     this.#begin(state, { gate, tokens: context.tokens, lanes, push: pushLane, pacers: [...pacers, streamPacer], streamPacer, notes })
   }
 
-  #stream(connect: GuardedStream<Doc, unknown>, lane: Lane, gate: Gate) {
-    return guardedStream({ connect, lane, origin: this.#deps.origin.pacer, closing: gate.closing, clock: this.#deps.world.clock })
+  #stream(connect: GuardedStream<Doc, unknown>, lane: Lane, gate: Gate, scopes: RevokedScopes) {
+    const { origin, world } = this.#deps
+    return guardedStream({ connect, lane, origin: origin.pacer, scopes, closing: gate.closing, clock: world.clock })
   }
 
   /** After halting: forgets RxDB's state. Answers how many pushes nobody knows the outcome of. */
@@ -272,7 +294,8 @@ export class Replication {
     if (!this.plan.pushes) return
     const rejected = await this.rejected
     const known = await rejected.list()
-    const neverThere = new Set(ids.filter((id) => known[id]?.assumed === null))
+    const keepsRevoked = this.#deps.policy.revokedScopes === 'keep'
+    const neverThere = new Set(ids.filter((id) => known[id]?.assumed === null || (known[id]?.code === 'scope_revoked' && !keepsRevoked)))
     await discardWrites(this.plan.collection, await this.#meta, ids, neverThere)
     await rejected.forget(ids)
     await this.pending.recount()
@@ -285,18 +308,27 @@ export class Replication {
   }
 
   async listRejected(): Promise<RejectedEntry[]> {
-    const rejected = Object.entries(await (await this.rejected).list())
-    return rejected.map(([documentId, { code, atMs, state }]) => ({ collection: this.name, documentId, code, atMs, state }))
+    if (!this.plan.pushes) return []
+    const rejected = await (await this.rejected).list()
+    const listed = Object.entries(rejected).map(([documentId, { code, atMs, state }]) => ({ documentId, code, atMs, state }))
+    const unasked = await (await this.#meta).unacknowledged(this.pending.rejectedIds.filter((id) => !(id in rejected)))
+    const scopes = await this.#scopes
+    const { countedAtMs } = this.pending.count
+    for (const [documentId, state] of unasked) {
+      const code = scopes.refusalOf(state)
+      if (code) listed.push({ documentId, code, atMs: countedAtMs, state })
+    }
+    return listed.map((entry) => ({ collection: this.name, ...entry }))
   }
 
   /** Every write that the server does not have, as it is here. */
   async exportPending(): Promise<ExportedWrite[]> {
     if (!this.plan.pushes) return []
     await this.pending.recount()
-    const refused = await (await this.rejected).list()
+    const codes = new Map((await this.listRejected()).map(({ documentId, code }) => [documentId, code]))
     const writes = await (await this.#meta).unacknowledged(this.pending.unacknowledgedIds)
     return [...writes].map(([documentId, state]) => {
-      const code = refused[documentId]?.code
+      const code = codes.get(documentId)
       return { collection: this.name, documentId, state, ...(code !== undefined && { rejected: code }) }
     })
   }
@@ -384,6 +416,30 @@ export class Replication {
     await store.write(name, false)
   }
 
+  async #loadScopes(): Promise<RevokedScopes> {
+    const { collection, replicationIdentifier, pushes, writable, scopes } = this.plan
+    const { store, policy, tell, world, changed } = this.#deps
+    const revoked = await RevokedScopes.load({
+      collection,
+      replicationIdentifier,
+      scopes,
+      pushes,
+      writable,
+      keepsDocuments: policy.revokedScopes === 'keep',
+      store: await store,
+      meta: await this.#meta,
+      rejected: await this.rejected,
+      tell,
+      nowMs: () => world.clock.nowMs(),
+      changed: () => {
+        this.#revokedScopes = revoked.names
+        changed()
+      },
+    })
+    this.#revokedScopes = revoked.names
+    return revoked
+  }
+
   async #remember(): Promise<void> {
     const store = await this.#deps.store
     this.#firstSyncDone = (await store.read<boolean>(this.#firstSyncName)) === true || !this.plan.pulls
@@ -407,6 +463,6 @@ export class Replication {
   }
 
   #pacer(): Pacer {
-    return new Pacer(this.#deps.world, this.#deps.policy, this.#deps.changed)
+    return new Pacer(this.#deps.world, this.#deps.policy, () => this.#deps.changed({ atOnce: true }))
   }
 }

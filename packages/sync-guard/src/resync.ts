@@ -1,9 +1,10 @@
 import { touchWrites } from './discard-writes.ts'
 import type { GuardStore } from './guard-store.ts'
+import { purgeDocuments } from './purge-documents.ts'
 import type { RejectedWrites } from './rejected-writes.ts'
 import { type AnyCollection, type DocState, type ReplicationMeta, scanDocuments } from './replication-meta.ts'
 
-export type ResyncCause = 'resync-required' | 'server-restored'
+export type ResyncCause = 'resync-required' | 'server-restored' | 'scope-revoked'
 
 /** What the server has told us not to rely on any more is pulled again from the beginning; this remembers what came, and settles what did not. */
 export class Resync {
@@ -34,26 +35,39 @@ export class Resync {
   }
 
   /**
-   * Everything has been pulled. Answers what is to be written as if it had been pulled too: deletions of documents that the server no longer has.
-   * After a restore nothing is removed; documents that the server has lost become pending again.
+   * Everything has been pulled. What the server no longer has is removed here too, but for what is pending. After a restore nothing is removed;
+   * documents that the server has lost become pending again.
+   *
+   * @param meta `undefined` for a replication without push
    */
-  async finish(collection: AnyCollection, meta: ReplicationMeta, rejected: RejectedWrites, nowMs: number): Promise<DocState[]> {
+  async finish(collection: AnyCollection, meta: ReplicationMeta | undefined, rejected: RejectedWrites, nowMs: number): Promise<void> {
     const unseen = (await scanDocuments(collection)).filter(([id, state]) => !this.#seen.has(id) && !state._deleted)
-    const acknowledged = await this.#acknowledged(unseen, meta)
+    if (this.cause !== 'server-restored') {
+      await purgeDocuments(
+        collection,
+        meta,
+        unseen.map(([id]) => id),
+      )
+    } else if (meta) {
+      await sendAgain(unseen, { collection, meta, rejected, nowMs })
+    }
     await this.#store.write(this.#name, null)
-    if (this.cause === 'resync-required') return acknowledged.map(([, state]) => ({ ...state, _deleted: true }))
-    const rows = acknowledged.map(([id, newDocumentState]) => ({ id, code: 'server_restored', row: { newDocumentState } }))
-    const ids = rows.map(({ id }) => id)
-    await rejected.setAside(rows, nowMs)
-    await rejected.retry(ids)
-    await touchWrites(collection, ids)
-    return []
   }
+}
 
-  async #acknowledged(documents: readonly (readonly [string, DocState])[], meta: ReplicationMeta) {
-    const pending = await meta.unacknowledged(documents.map(([id]) => id))
-    return documents.filter(([id]) => !pending.has(id))
-  }
+async function sendAgain(
+  documents: readonly (readonly [id: string, state: DocState])[],
+  { collection, meta, rejected, nowMs }: { collection: AnyCollection; meta: ReplicationMeta; rejected: RejectedWrites; nowMs: number },
+): Promise<void> {
+  const pending = await meta.unacknowledged(documents.map(([id]) => id))
+  const lost = documents.filter(([id]) => !pending.has(id))
+  const ids = lost.map(([id]) => id)
+  await rejected.setAside(
+    lost.map(([id, newDocumentState]) => ({ id, code: 'server_restored', row: { newDocumentState } })),
+    nowMs,
+  )
+  await rejected.retry(ids)
+  await touchWrites(collection, ids)
 }
 
 function nameOf(replicationIdentifier: string): string {

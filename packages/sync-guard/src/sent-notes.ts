@@ -56,9 +56,9 @@ export class SentNotes {
     for (const id of ids) this.#sent.add(id)
   }
 
-  /** Whether this device itself has sent `state`, according to `isEqual`. */
-  hasSent(id: string, state: DocState, isEqual: (a: DocState, b: DocState) => boolean): boolean {
-    return this.#notes.get(id)?.states.some((sent) => isEqual(sent, state)) ?? false
+  /** What this device itself has sent of a document and got no answer for. */
+  sentStates(id: string): readonly DocState[] {
+    return this.#notes.get(id)?.states ?? []
   }
 
   /** The server has answered for these documents. Not waited for: a note that survives a crash costs one needless comparison. */

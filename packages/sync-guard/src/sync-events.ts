@@ -18,7 +18,8 @@ export type SyncEvent = { readonly atMs: number } & (
   | { readonly type: 'token-delayed'; readonly retryAtMs: number }
   | { readonly type: 'write-rejected'; readonly collection: string; readonly documentId: string; readonly code: string }
   | { readonly type: 'repeated-push-recognised'; readonly collection: string; readonly documents: number }
-  | { readonly type: 'resync'; readonly collection: string; readonly why: 'resync-required' | 'server-restored' }
+  | { readonly type: 'resync'; readonly collection: string; readonly why: 'resync-required' | 'server-restored' | 'scope-revoked' }
+  /** The server has closed a scope to the user; `rejected`: writes to it that were not sent yet. */
   | { readonly type: 'scope-revoked'; readonly collection: string; readonly scope: string; readonly rejected: number }
   | { readonly type: 'stuck-writes-repaired'; readonly collection: string; readonly documents: number }
   | { readonly type: 'lease'; readonly state: 'held' | 'waiting' | 'released' | 'lost' }

@@ -7,6 +7,8 @@ export type SyncFailure =
   | { readonly kind: 'token-rejected' }
   /** 403 for the whole collection. */
   | { readonly kind: 'forbidden'; readonly code?: string }
+  /** These scopes are closed to the user; the others of the collection are not. */
+  | { readonly kind: 'scope-revoked'; readonly scopes: readonly string[] }
   /** Something in this batch is not acceptable; which row is found by halving. */
   | { readonly kind: 'refused'; readonly code: string }
   /** 426: the server no longer speaks this version. */
@@ -28,6 +30,8 @@ export interface HttpAnswer {
   /** The machine-readable code of a JSON body, if there was one. */
   readonly code?: string
   readonly retryAfterMs?: number
+  /** Scopes that the body names, as `@nightlatch/server` does with `scope_denied`. */
+  readonly scopes?: readonly string[]
 }
 
 /** Thrown by HTTP adapters. Carries the facts for sorting and no body. */

@@ -27,6 +27,8 @@ export interface CollectionSyncState {
   readonly firstSyncDone: boolean
   /** Documents received in this run. */
   readonly received: number
+  /** Scopes that the server has closed to the user, if there are any. */
+  readonly revokedScopes?: readonly string[]
   /** When everything that the server had was here last, as far as this tab knows. Milliseconds since 1970. */
   readonly pulledAtMs?: number
 }

@@ -1,7 +1,8 @@
 import type { WithDeleted } from 'rxdb/plugins/core'
 import type { SendContext } from '../lane.ts'
-import type { GuardedPull, GuardedPush, StreamItem } from '../replication-options.ts'
-import { HttpFailure, retryAfterMs, type SortFailure, sortHttpFailure } from '../sync-failure.ts'
+import type { GuardedPull, GuardedPush, ReplicationScopes, StreamItem } from '../replication-options.ts'
+import { SyncError } from '../sync-error.ts'
+import { type Direction, HttpFailure, retryAfterMs, type SortFailure, type SyncFailure, sortHttpFailure } from '../sync-failure.ts'
 import { readEventStream } from './event-stream.ts'
 
 /** The server's own, opaque to the client but for its shape: one counter per scope. */
@@ -18,9 +19,9 @@ export interface HttpReplicationOptions {
   readonly schemaVersion?: number
   /** The scopes to pull. Default `["mine"]`. */
   readonly read?: readonly string[]
-  /** The scope to push to; `false`: this collection is read-only. Default `"mine"`. */
-  readonly write?: string | false
-  /** The field that tells a document's scope, if `read` has more than one. Documents without it belong to `write`. */
+  /** The scope to push to, or several with a `scopeField`; `false`: this collection is read-only. Default `"mine"`. */
+  readonly write?: string | readonly string[] | false
+  /** The field that tells a document's scope, where there are several. Documents without it belong to the first of `write`. */
   readonly scopeField?: string
   /** Documents per pull, and rows per push. Default 100. */
   readonly batchSize?: number
@@ -34,16 +35,21 @@ export interface HttpReplicationOptions {
 export interface HttpReplication<Doc> {
   readonly pull: GuardedPull<Doc, HttpCheckpoint>
   readonly push?: GuardedPush<Doc>
+  readonly scopes: ReplicationScopes<Doc, HttpCheckpoint>
   readonly sortFailure: SortFailure
   readonly origin: string
 }
 
 /**
  * Handlers for the wire of `@nightlatch/server`, to be spread into `guard.replicate`. Bodies never reach errors, and the token only the header.
+ *
+ * @throws {SyncError} `invalid-argument`: several scopes to push to, and no `scopeField` that says which a document goes to
  */
 export function httpReplication<Doc>(options: HttpReplicationOptions): HttpReplication<Doc> {
-  const { server, collection, schemaVersion = 0, read = ['mine'], write = 'mine', batchSize = 100, scopeField } = options
+  const { server, collection, schemaVersion = 0, read = [MINE], batchSize = 100, scopeField } = options
+  const write = writeScopes(options)
   const send = sender(options)
+  const scopeOf = scopeReader<Doc>([...read, ...write], write[0], scopeField)
   const url = (action: string, scopes: readonly string[], query: Record<string, string> = {}) => {
     const target = new URL(`/v1/sync/${encodeURIComponent(collection)}/${schemaVersion}/${action}`, server)
     for (const scope of scopes) target.searchParams.append('scope', scope)
@@ -55,26 +61,60 @@ export function httpReplication<Doc>(options: HttpReplicationOptions): HttpRepli
     batchSize,
     async handler(checkpoint, limit, context) {
       const query = { limit: String(limit), ...(checkpoint && { checkpoint: JSON.stringify(checkpoint) }) }
-      const answer = await send.json(url('pull', read, query), { method: 'GET' }, context)
+      const answer = await send.json(url('pull', context.scopes, query), { method: 'GET' }, context)
       return { documents: arrayOf<WithDeleted<Doc>>(answer, 'documents'), checkpoint: checkpointOf(answer) }
     },
-    stream: (context) => send.stream<Doc>(url('stream', read), context),
+    stream: (context) => send.stream<Doc>(url('stream', context.scopes), context),
   }
-  if (write === false) return { pull, sortFailure: sortHttpFailure, origin: new URL(server).origin }
+  const scopes: ReplicationScopes<Doc, HttpCheckpoint> = { read, write, ...(scopeOf && { of: scopeOf }), without }
+  const shared = { pull, scopes, sortFailure, origin: new URL(server).origin }
+  if (write.length === 0) return shared
 
   const push: GuardedPush<Doc> = {
     batchSize,
-    ...(scopeField !== undefined && { writable: (document) => (fieldOf(document, scopeField) ?? write) === write }),
+    ...(scopeOf && { writable: (document) => write.includes(scopeOf(document)) }),
     async handler(rows, context) {
       const headers = { 'content-type': 'application/json', 'idempotency-key': context.idempotencyKey.slice(0, 255) }
-      const answer = await send.json(url('push', [write]), { method: 'POST', headers, body: JSON.stringify(rows) }, context)
+      const answer = await send.json(url('push', context.scopes), { method: 'POST', headers, body: JSON.stringify(rows) }, context)
       return {
         conflicts: arrayOf<WithDeleted<Doc>>(answer, 'conflicts'),
         rejected: arrayOf<{ id: string; code: string }>(answer, 'rejected'),
       }
     },
   }
-  return { pull, push, sortFailure: sortHttpFailure, origin: new URL(server).origin }
+  return { ...shared, push }
+}
+
+/** The user's own scope. Nobody takes it away: its refusal is a mistake in the server's configuration, and no reason to remove a document. */
+const MINE = 'mine'
+
+function writeScopes({ write = MINE, scopeField }: HttpReplicationOptions): readonly string[] {
+  if (write === false) return []
+  const scopes = typeof write === 'string' ? [write] : write
+  if (scopes.length < 2 || scopeField !== undefined) return scopes
+  throw new SyncError('invalid-argument', 'To push to several scopes name the `scopeField` that says which of them a document belongs to.')
+}
+
+/** `undefined`: documents do not tell. */
+function scopeReader<Doc>(scopes: readonly string[], fallback: string | undefined, scopeField: string | undefined) {
+  const [first = '', ...others] = new Set(scopes)
+  if (scopeField === undefined) return others.length === 0 ? () => first : undefined
+  return (document: Doc) => {
+    const scope = fieldOf(document, scopeField)
+    return typeof scope === 'string' ? scope : (fallback ?? first)
+  }
+}
+
+function without(checkpoint: HttpCheckpoint, scopes: readonly string[]): HttpCheckpoint {
+  const others = Object.entries(checkpoint.scopes).filter(([scope]) => !scopes.includes(scope))
+  return { ...checkpoint, scopes: Object.fromEntries(others) }
+}
+
+function sortFailure(error: unknown, direction: Direction): SyncFailure {
+  const answer = error instanceof HttpFailure && typeof error.answer === 'object' ? error.answer : undefined
+  const { status, code, scopes = [] } = answer ?? {}
+  const isRevocation = status === 403 && code === 'scope_denied' && scopes.length > 0 && !scopes.includes(MINE)
+  return isRevocation ? { kind: 'scope-revoked', scopes } : sortHttpFailure(error, direction)
 }
 
 function sender({
@@ -92,11 +132,13 @@ function sender({
       },
     )
     if (response.ok) return response
-    const code = isJson(response) ? codeOf(await response.json().catch(() => undefined)) : undefined
+    const body: unknown = isJson(response) ? await response.json().catch(() => undefined) : undefined
+    const [code, scopes] = [codeOf(body), scopesOf(body)]
     const after = retryAfterMs(response.headers.get('retry-after'), Date.now())
     throw new HttpFailure({
       status: response.status,
       ...(code !== undefined && { code }),
+      ...(scopes && { scopes }),
       ...(after !== undefined && { retryAfterMs: after }),
     })
   }
@@ -182,6 +224,11 @@ function checkpointOf(body: unknown): HttpCheckpoint {
 function codeOf(body: unknown): string | undefined {
   const code = fieldOf(body, 'code')
   return typeof code === 'string' ? code : undefined
+}
+
+function scopesOf(body: unknown): string[] | undefined {
+  const scopes = fieldOf(body, 'scopes')
+  return Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === 'string') : undefined
 }
 
 function fieldOf(body: unknown, field: string): unknown {

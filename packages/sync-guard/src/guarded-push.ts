@@ -1,69 +1,24 @@
-import type { ReplicationPullHandler, ReplicationPullHandlerResult, ReplicationPushHandler } from 'rxdb/plugins/core'
+import type { ReplicationPushHandler } from 'rxdb/plugins/core'
+import type { Conversion } from './conversion.ts'
 import type { Freshness } from './freshness.ts'
 import type { Lane } from './lane.ts'
 import { batchesByBytes } from './push-batches.ts'
 import type { RejectedWrites } from './rejected-writes.ts'
 import type { Doc, DocState } from './replication-meta.ts'
-import type { GuardedPullHandler, GuardedPushHandler, PushAnswer, PushRow, RejectedRow } from './replication-options.ts'
-import type { Resync, ResyncCause } from './resync.ts'
+import type { GuardedPushHandler, PushAnswer, PushRow, RejectedRow } from './replication-options.ts'
+import type { RevokedScopes } from './revoked-scopes.ts'
 import type { SentNotes } from './sent-notes.ts'
 import type { TellEvent } from './sync-events.ts'
-
-export interface GuardedPullOptions {
-  readonly lane: Lane
-  readonly handler: GuardedPullHandler<Doc, unknown>
-  /** The server has given everything it had. RxDB has not written it yet. */
-  readonly onCaughtUp: () => void
-  readonly idOf: (document: DocState) => string
-  readonly freshness: Freshness
-  /** Settles when RxDB has written what was pulled last. */
-  readonly written: () => Promise<unknown> | undefined
-  /** A resync that the last run left unfinished. */
-  readonly unfinished: Resync | undefined
-  readonly beginResync: (cause: ResyncCause) => Promise<Resync>
-  /** Answers what is to be written as if it had been pulled. */
-  readonly finishResync: (resync: Resync) => Promise<DocState[]>
-}
-
-/** After the gate has closed a pull answers "nothing new here": RxDB ends the cycle with everything fetched so far fully written. */
-export function guardedPull(options: GuardedPullOptions): ReplicationPullHandler<Doc, unknown> {
-  const { lane, handler, onCaughtUp, idOf, freshness, written } = options
-  let resync = options.unfinished
-  let begins = resync !== undefined
-  return async (checkpoint, batchSize) => {
-    for (;;) {
-      const from = begins ? undefined : checkpoint
-      const moment = freshness.moment
-      const answer = await lane.send(async (context) => checkedPull(await handler(from, batchSize, context)))
-      if (answer.kind === 'resync' && from !== undefined) {
-        resync = await options.beginResync(answer.why)
-        freshness.forget()
-        begins = true
-        continue
-      }
-      if (answer.kind !== 'answered') return { documents: [], checkpoint }
-      const { documents } = answer.value
-      if (await freshness.isStale(documents, moment)) continue
-      begins = false
-      resync?.see(documents.map(idOf))
-      freshness.pulled(documents, written)
-      if (documents.length >= batchSize) return answer.value
-      onCaughtUp()
-      const gone = resync ? await options.finishResync(resync) : []
-      resync = undefined
-      return gone.length > 0 ? { ...answer.value, documents: [...documents, ...gone] } : answer.value
-    }
-  }
-}
 
 export interface GuardedPushOptions {
   readonly lane: Lane
   readonly handler: GuardedPushHandler<Doc>
+  readonly conversion: Conversion
   readonly notes: SentNotes
   readonly freshness: Freshness
   readonly idOf: (document: DocState) => string
-  /** Rows it says no to are refused without asking the server. */
-  readonly writable: ((document: DocState) => boolean) | undefined
+  /** Rows that it refuses are set aside without asking the server. */
+  readonly scopes: RevokedScopes
   readonly collection: string
   readonly maxBytes: number
   readonly isEqual: (a: DocState, b: DocState) => boolean
@@ -83,29 +38,56 @@ export interface RefusedRow extends RejectedRow {
  * and throws the answer away.
  */
 export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler<Doc> {
-  const { lane, handler, notes, freshness, idOf, tell, collection, writable = () => true } = options
+  const { lane, handler, conversion, notes, freshness, idOf, tell, collection, scopes } = options
 
   /** The master states of rows in conflict, or `undefined` if the gate closed on the way. */
   const deliver = async (rows: PushRow<Doc>[]): Promise<DocState[] | undefined> => {
     const states = new Map(rows.map((row) => [idOf(row.newDocumentState), row.newDocumentState]))
     const answer = await lane.send(
       async (context) => {
+        const sent = await rowsToSend(rows)
+        if (sent.length === 0) return NOTHING_AMISS
         notes.markSent(states.keys())
-        const request = Promise.resolve(handler(rows, { ...context, idempotencyKey: notes.key(states.keys()) }))
+        const request = Promise.resolve(handler(sent, { ...context, idempotencyKey: notes.key(states.keys()) }))
         return checkedPush(await freshness.sending(states.keys(), request))
       },
       () => notes.prepare(states),
     )
     switch (answer.kind) {
       case 'closed':
+      case 'resync':
         return undefined
       case 'refused':
         return halve(rows, answer.code)
-      case 'resync':
-        return undefined
+      case 'scope-revoked':
+        await scopes.revoke(answer.scopes)
+        return deliverAll([await withoutRefused(rows)])
       case 'answered':
         return accept(rows, answer.value)
     }
+  }
+
+  /** In the shape of the server. Those that the app's modifier drops count as sent. */
+  const rowsToSend = async (rows: PushRow<Doc>[]): Promise<PushRow<Doc>[]> => {
+    const sent: PushRow<Doc>[] = []
+    for (const row of rows) {
+      const newDocumentState = await conversion.write(row.newDocumentState)
+      const assumedMasterState = row.assumedMasterState && (await conversion.write(row.assumedMasterState as DocState))
+      if (newDocumentState) sent.push({ newDocumentState, ...(assumedMasterState && { assumedMasterState }) })
+    }
+    return sent
+  }
+
+  /** Sets aside what the server is not asked for, and answers the others. */
+  const withoutRefused = async (rows: PushRow<Doc>[]): Promise<PushRow<Doc>[]> => {
+    const refused = rows.flatMap((row) => {
+      const code = scopes.refusalOf(row.newDocumentState)
+      return code ? [{ row, rejection: { id: idOf(row.newDocumentState), code } }] : []
+    })
+    if (refused.length === 0) return rows
+    const refusedRows = refused.map(({ row }) => row)
+    await accept(refusedRows, { conflicts: [], rejected: refused.map(({ rejection }) => rejection) })
+    return rows.filter((row) => !refusedRows.includes(row))
   }
 
   const halve = async (rows: PushRow<Doc>[], code: string): Promise<DocState[] | undefined> => {
@@ -118,6 +100,7 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
   const deliverAll = async (batches: PushRow<Doc>[][]): Promise<DocState[] | undefined> => {
     const conflicts: DocState[] = []
     for (const batch of batches) {
+      if (batch.length === 0) continue
       const more = await deliver(batch)
       if (!more) return undefined
       conflicts.push(...more)
@@ -129,10 +112,10 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
     const rowOf = new Map(rows.map((row) => [idOf(row.newDocumentState), row]))
     const foreign: DocState[] = []
     const again: PushRow<Doc>[] = []
-    for (const master of conflicts) {
+    for (const master of conversion.readConflicts(conflicts)) {
       const row = rowOf.get(idOf(master))
-      if (!row || !notes.hasSent(idOf(master), master, options.isEqual)) foreign.push(master)
-      else if (!options.isEqual(row.newDocumentState, master)) again.push({ ...row, assumedMasterState: master })
+      if (!row || !(await isOwn(master))) foreign.push(master)
+      else if (!(await isSame(row.newDocumentState, master))) again.push({ ...row, assumedMasterState: master })
     }
     const recognised = conflicts.length - foreign.length
     if (recognised > 0) tell({ type: 'repeated-push-recognised', collection, documents: recognised })
@@ -154,17 +137,21 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
     return more && [...foreign, ...more]
   }
 
+  /** Some servers answer with what they were sent, others with what it becomes here. */
+  const isSame = async (local: DocState, master: DocState): Promise<boolean> => {
+    if (options.isEqual(local, master)) return true
+    const [sent] = conversion.readConflicts([(await conversion.write(local)) ?? local])
+    return sent !== undefined && options.isEqual(sent, master)
+  }
+
+  const isOwn = async (master: DocState): Promise<boolean> => {
+    for (const sent of notes.sentStates(idOf(master))) if (await isSame(sent, master)) return true
+    return false
+  }
+
   return async (captured) => {
-    const rows = await freshness.stillLocal(captured)
-    const foreign = rows.filter(({ newDocumentState }) => !writable(newDocumentState))
-    if (foreign.length > 0) {
-      await accept(foreign, {
-        conflicts: [],
-        rejected: foreign.map((row) => ({ id: idOf(row.newDocumentState), code: 'read_only_scope' })),
-      })
-    }
-    const mine = rows.filter(({ newDocumentState }) => writable(newDocumentState))
-    const conflicts = await deliverAll(batchesByBytes(await options.rejected.restore(mine, idOf), options.maxBytes))
+    const rows = await withoutRefused(await freshness.stillLocal(captured))
+    const conflicts = await deliverAll(batchesByBytes(await options.rejected.restore(rows, idOf), options.maxBytes))
     if (conflicts) return conflicts
     await lane.hold(options.stopped)
     return []
@@ -172,14 +159,10 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
 }
 
 type CheckedPush = Exclude<PushAnswer<Doc>, unknown[]>
+const NOTHING_AMISS: CheckedPush = { conflicts: [], rejected: [] }
 
 function checkedPush(answer: PushAnswer<Doc>): CheckedPush {
   if (Array.isArray(answer)) return { conflicts: answer, rejected: [] }
   if (Array.isArray(answer?.conflicts) && Array.isArray(answer.rejected)) return answer
   throw new TypeError('A push handler answers with an array of conflicts, or with { conflicts, rejected }.')
-}
-
-function checkedPull(answer: ReplicationPullHandlerResult<Doc, unknown>): ReplicationPullHandlerResult<Doc, unknown> {
-  if (Array.isArray(answer?.documents)) return answer
-  throw new TypeError('A pull handler answers with { documents, checkpoint }.')
 }

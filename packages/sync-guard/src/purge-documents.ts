@@ -1,0 +1,94 @@
+import { createRevision, now, type RxDocumentData, type RxJsonSchema } from 'rxdb/plugins/core'
+import type { AnyCollection, Doc, DocState, MetaDocument, ReplicationMeta } from './replication-meta.ts'
+
+type Schema = RxJsonSchema<RxDocumentData<Doc>>
+
+const AT_ONCE = 200
+const RXDB_FIELDS: ReadonlySet<string> = new Set(['_deleted', '_meta', '_rev', '_attachments'])
+
+/**
+ * Removes documents as if the server had said that it has them no longer: nothing is pushed, and what they held is overwritten, but for keys and
+ * indexed fields. Those with a write that the server does not have stay.
+ *
+ * @param meta `undefined` for a replication without push, which keeps none: there is nothing that the server does not have
+ */
+export async function purgeDocuments(
+  collection: AnyCollection,
+  meta: ReplicationMeta | undefined,
+  ids: readonly string[],
+): Promise<number> {
+  let purged = 0
+  for (let start = 0; start < ids.length; start += AT_ONCE) purged += await purge(collection, meta, ids.slice(start, start + AT_ONCE))
+  return purged
+}
+
+async function purge(collection: AnyCollection, meta: ReplicationMeta | undefined, ids: readonly string[]): Promise<number> {
+  const storage = collection.storageInstance.originalStorageInstance
+  const { token } = collection.database
+  const documents: RxDocumentData<Doc>[] = await storage.findDocumentsById([...ids], false)
+  const idOf = (document: RxDocumentData<Doc>) => String(document[collection.schema.primaryPath])
+  // Asked after reading: a write that comes in between shows here, and one that comes later makes the write below fail.
+  const pending = meta ? await meta.unacknowledged(documents.map(idOf)) : new Map<string, DocState>()
+  const known = meta ? await meta.assumed(documents.map(idOf)) : new Map<string, RxDocumentData<MetaDocument>>()
+  const { jsonSchema } = collection.schema
+  const idle = documents.filter((document) => {
+    const id = idOf(document)
+    return !pending.has(id) || wasInterrupted(jsonSchema, document, known.get(id))
+  })
+  if (idle.length === 0) return 0
+
+  // The assumption first: a crash in between leaves documents that look edited here, never deletions that would be pushed.
+  await meta?.instance.bulkWrite(
+    idle.map((document) => {
+      const itemId = idOf(document)
+      const previous = known.get(itemId)
+      const assumption: RxDocumentData<MetaDocument> = {
+        id: meta.metaId(itemId),
+        itemId,
+        isCheckpoint: '0',
+        docData: blank(jsonSchema, document),
+        _attachments: {},
+        _deleted: false,
+        _meta: { lwt: now(), [PURGED]: true },
+        _rev: createRevision(token, previous),
+      }
+      return previous ? { previous, document: assumption } : { document: assumption }
+    }),
+    'nightlatch-purge',
+  )
+  const { error } = await storage.bulkWrite(
+    idle.map((previous) => {
+      const document = {
+        ...blank(jsonSchema, previous),
+        _attachments: {},
+        _meta: { ...previous._meta, lwt: now() },
+        _rev: createRevision(token, previous),
+      } as RxDocumentData<Doc>
+      return { previous, document }
+    }),
+    'nightlatch-purge',
+  )
+  return idle.length - error.length
+}
+
+/** Marks an assumption that was written for a purge. */
+const PURGED = 'nightlatchPurged'
+
+/** Between the two writes: the assumption says that it is gone, and the document has not been written since. */
+function wasInterrupted(schema: Schema, { _meta }: RxDocumentData<Doc>, known: RxDocumentData<MetaDocument> | undefined): boolean {
+  if (!known || (known._meta as Record<string, unknown>)[PURGED] !== true || _meta.lwt > known._meta.lwt) return false
+  const { _deleted, ...held } = known.docData as DocState // RxDB may have carried the mark on to another state
+  return _deleted && Object.keys(held).every((field) => keptFields(schema).has(field))
+}
+
+/** What a storage needs of a deleted document. */
+function blank(schema: Schema, document: RxDocumentData<Doc>): DocState {
+  const fields = keptFields(schema)
+  return { ...Object.fromEntries(Object.entries(document).filter(([field]) => fields.has(field))), _deleted: true }
+}
+
+function keptFields({ primaryKey, indexes = [] }: Schema): ReadonlySet<string> {
+  const keys = typeof primaryKey === 'string' ? [primaryKey] : [primaryKey.key, ...primaryKey.fields]
+  const fields = [...keys, ...indexes.flat()].map((path) => String(path).split('.')[0] ?? '')
+  return new Set(fields.filter((field) => !RXDB_FIELDS.has(field)))
+}
