@@ -14,8 +14,10 @@ export interface CollectionSpec {
 export interface SyncScopes {
   /** Partitions that are pulled, such as `mine`, `public` or `team:blue`. Default `['mine']`. */
   readonly read?: readonly string[]
-  /** The partition that local writes go to; `false` if there are none. Default `mine`. */
-  readonly write?: string | false
+  /** The partition that local writes go to, or several with a `scopeField`; `false` if there are none. Default `mine`. */
+  readonly write?: string | readonly string[] | false
+  /** The field of a document that names its partition, where there are several. Documents without it belong to the first of `write`. */
+  readonly scopeField?: string
 }
 
 export type CollectionSpecs = Readonly<Record<string, CollectionSpec>>

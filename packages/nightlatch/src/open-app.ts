@@ -17,7 +17,7 @@ import { httpReplication } from '@nightlatch/sync-guard/http'
 import type { RxStorage } from 'rxdb/plugins/core'
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
 import type { Observable } from 'rxjs'
-import type { CollectionSpec, CollectionSpecs, DatabaseOf } from './collections.ts'
+import type { CollectionSpec, CollectionSpecs, DatabaseOf, SyncScopes } from './collections.ts'
 
 export interface OpenAppOptions<Specs extends CollectionSpecs>
   extends Pick<AppOptions, 'onLoginRequired' | 'onSessionOver' | 'fallback' | 'fetchOrigins' | 'requestTimeoutMs' | 'offlineAfterMs'>,
@@ -131,7 +131,7 @@ function replicate(
   spec: CollectionSpec,
 ): void {
   if (!spec.sync) return
-  const { read, write } = spec.sync === true ? {} : spec.sync
+  const scopes: SyncScopes = spec.sync === true ? {} : spec.sync
   const collection = database.collections[name]
   if (!collection) return
   sync.replicate({
@@ -142,8 +142,7 @@ function replicate(
       collection: name,
       schemaVersion: spec.schema.version,
       fetch: world.fetch,
-      ...(read && { read }),
-      ...(write !== undefined && { write }),
+      ...scopes,
     }),
   })
 }

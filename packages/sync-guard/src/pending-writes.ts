@@ -67,7 +67,7 @@ export class PendingWrites {
 
   get count(): PendingCount {
     if (!this.#counts) return { count: 0, exact: true, countedAtMs: this.#world.clock.nowMs() }
-    const exact = this.#scanned && !this.#looking && this.#dirty.size === 0
+    const exact = this.#scanned && !this.#reading && this.#dirty.size === 0
     return { count: this.#pending.size, exact, countedAtMs: this.#countedAtMs }
   }
 

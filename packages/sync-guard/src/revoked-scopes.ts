@@ -114,7 +114,7 @@ export class RevokedScopes {
     void written.then(() => this.#inTurn(() => this.#remember({}))).catch(() => {}) // at worst it is pulled from its beginning once more
   }
 
-  /** Answers how many writes were set aside. */
+  /** Answers how many writes to it the server does not have: all are set aside now. */
   async #settle(scope: string): Promise<number> {
     const { collection, scopes, pushes, meta, rejected, keepsDocuments, nowMs } = this.#options
     const inScope = (state: DocState) => !scopes?.of || scopes.of(state) === scope
@@ -123,14 +123,15 @@ export class RevokedScopes {
     if (!pushes) return 0
     const assumed = await meta.assumed(ids)
     const known = await rejected.list()
-    const rows = [...(await meta.unacknowledged(ids))]
+    const unsent = await meta.unacknowledged(ids)
+    const rows = [...unsent]
       .filter(([id]) => !(id in known))
       .map(([id, newDocumentState]) => {
         const assumedMasterState = assumed.get(id)?.docData as DocState | undefined
         return { id, code: 'scope_revoked', row: { newDocumentState, ...(assumedMasterState && { assumedMasterState }) } }
       })
     if (rows.length > 0) await rejected.setAside(rows, nowMs())
-    return rows.length
+    return unsent.size
   }
 
   get #tellsApart(): boolean {
