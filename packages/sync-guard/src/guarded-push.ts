@@ -145,8 +145,9 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
   }
 
   const isOwn = async (master: DocState): Promise<boolean> => {
-    for (const sent of notes.sentStates(idOf(master))) if (await isSame(sent, master)) return true
-    return false
+    const id = idOf(master)
+    for (const sent of notes.sentStates(id)) if (await isSame(sent, master)) return true
+    return notes.outgrownStates(id).some((sent) => options.isEqual(sent, master))
   }
 
   return async (captured) => {

@@ -1,6 +1,5 @@
 import {
   getChangedDocumentsSince,
-  type RxCollection,
   type RxDatabase,
   type RxDocumentData,
   type RxJsonSchema,
@@ -10,6 +9,7 @@ import {
   writeDocToDocState,
 } from 'rxdb/plugins/core'
 import type { GuardStore } from './guard-store.ts'
+import { migrateState } from './migrate-state.ts'
 import type { AnyCollection, Doc } from './replication-meta.ts'
 
 /** The collection of one schema version, as the device has it. */
@@ -219,13 +219,9 @@ async function arrive(left: readonly RxDocumentData<Doc>[], version: number, col
 
 /** `undefined`: the app's strategy drops the document. */
 async function migrate(straggler: RxDocumentData<Doc>, version: number, collection: AnyCollection) {
-  const { _deleted, _meta, _rev, _attachments, ...data } = straggler
-  let state: Doc | null = structuredClone<Doc>(data)
-  for (let next = version + 1; next <= collection.schema.version && state; next += 1) {
-    const strategy = (collection as RxCollection).migrationStrategies[next]
-    if (strategy) state = (await strategy({ ...state, _attachments }, collection as RxCollection)) as Doc | null
-  }
-  return state === null ? undefined : ({ _attachments, ...state, _deleted, _meta: { lwt: 1 }, _rev: '' } as RxDocumentData<Doc>)
+  const { _meta, _rev, ...state } = straggler
+  const migrated = await migrateState(state, version, collection)
+  return migrated === null ? undefined : ({ ...migrated, _meta: { lwt: 1 }, _rev: '' } as RxDocumentData<Doc>)
 }
 
 function connectedNames({ connectedStorages }: StoredCollection): string[] {

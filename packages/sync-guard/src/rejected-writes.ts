@@ -1,6 +1,7 @@
 import { createRevision, now, type RxDocumentData } from 'rxdb/plugins/core'
 import type { GuardStore } from './guard-store.ts'
 import type { RefusedRow } from './guarded-push.ts'
+import { migrateState } from './migrate-state.ts'
 import type { Doc, DocState, MetaDocument, ReplicationMeta } from './replication-meta.ts'
 import type { PushRow } from './replication-options.ts'
 
@@ -8,12 +9,16 @@ import type { PushRow } from './replication-options.ts'
 export interface RejectedWrite {
   readonly code: string
   readonly atMs: number
+  /** The schema version that `state` and `assumed` are of. */
+  readonly version: number
   readonly state: DocState
   /** What the server was assumed to have before; `null`: nothing. */
   readonly assumed: DocState | null
   /** Somebody asked to try again: it counts as pending until the server has answered. */
   readonly retrying?: boolean
 }
+
+type Shaped = Pick<RejectedWrite, 'version' | 'state' | 'assumed'>
 
 /**
  * Sets refused rows aside so that the rest can pass. RxDB knows only "accepted" and "conflict", and would take a refused row for accepted; but it
@@ -24,6 +29,7 @@ export class RejectedWrites {
   readonly #name: string
   readonly #meta: ReplicationMeta
   readonly #token: string
+  readonly #migrated = new Map<string, Promise<Shaped | undefined>>()
 
   constructor(store: GuardStore, replicationIdentifier: string, meta: ReplicationMeta, token: string) {
     this.#store = store
@@ -33,13 +39,17 @@ export class RejectedWrites {
   }
 
   async list(): Promise<Record<string, RejectedWrite>> {
-    return (await this.#store.read<Record<string, RejectedWrite>>(this.#name)) ?? {}
+    const stored = (await this.#store.read<Record<string, RejectedWrite>>(this.#name)) ?? {}
+    const today = this.#version
+    if (Object.values(stored).every(({ version }) => version >= today)) return stored
+    const entries = Object.entries(stored).map(async ([id, write]) => [id, await this.#inShapeOfToday(id, write)] as const)
+    return Object.fromEntries((await Promise.all(entries)).filter((entry): entry is [string, RejectedWrite] => entry[1] !== undefined))
   }
 
   async setAside(refused: readonly RefusedRow[], atMs: number): Promise<void> {
     const known = await this.list()
     for (const { id, code, row } of refused) {
-      known[id] = { code, atMs, state: row.newDocumentState, assumed: row.assumedMasterState ?? null }
+      known[id] = { code, atMs, version: this.#version, state: row.newDocumentState, assumed: row.assumedMasterState ?? null }
     }
     await this.#store.write(this.#name, known)
     const assumed = await this.#meta.assumed(refused.map(({ id }) => id))
@@ -75,6 +85,30 @@ export class RejectedWrites {
     const known = await this.list()
     const left = Object.entries(known).filter(([id]) => !ids.includes(id))
     if (left.length < Object.keys(known).length) await this.#store.write(this.#name, Object.fromEntries(left))
+  }
+
+  /**
+   * A write from before an update of the app. What is stored stays as it is until something else is stored, so that there is nothing for a crash
+   * to interrupt. `undefined`: the app's strategies have dropped the document.
+   */
+  async #inShapeOfToday(id: string, write: RejectedWrite): Promise<RejectedWrite | undefined> {
+    if (write.version >= this.#version) return write
+    const key = `${write.version}|${write.atMs}|${id}`
+    const migrating = this.#migrated.get(key) ?? this.#migrate(write)
+    this.#migrated.set(key, migrating)
+    const migrated = await migrating.catch(() => ({})) // a strategy that fails is the app's to mend; the write stays listed
+    return migrated && { ...write, ...migrated }
+  }
+
+  async #migrate({ state, assumed, version }: RejectedWrite): Promise<Shaped | undefined> {
+    const { collection } = this.#meta
+    const shaped = await migrateState(state, version, collection)
+    if (!shaped) return undefined
+    return { version: this.#version, state: shaped, assumed: assumed && (await migrateState(assumed, version, collection)) }
+  }
+
+  get #version(): number {
+    return this.#meta.collection.schema.version
   }
 
   /** An assumption under a new revision. Where the server has nothing, it is one that no state of the document equals. */

@@ -31,7 +31,7 @@ export const DOWNSTREAM_CONTEXT = 'replication-downstream-'
  * Opened apart from the replication, so that it can be read before, while and after one runs, and in tabs where none does.
  */
 export class ReplicationMeta {
-  readonly #collection: AnyCollection
+  readonly collection: AnyCollection
   readonly #identifier: string
   readonly instance: MetaInstance
 
@@ -52,7 +52,7 @@ export class ReplicationMeta {
   }
 
   private constructor(collection: AnyCollection, identifier: string, instance: MetaInstance) {
-    this.#collection = collection
+    this.collection = collection
     this.#identifier = identifier
     this.instance = instance
   }
@@ -95,7 +95,7 @@ export class ReplicationMeta {
 
   // biome-ignore lint/suspicious/noExplicitAny: internals of the storage, as above.
   get #storage(): RxStorageInstance<Doc, any, any> {
-    return this.#collection.storageInstance
+    return this.collection.storageInstance
   }
 
   async #upCheckpoint(): Promise<unknown> {
@@ -120,7 +120,7 @@ export class ReplicationMeta {
   #isAcknowledged(document: RxDocumentData<Doc>, state: DocState, meta: RxDocumentData<MetaDocument> | undefined): boolean {
     if (!meta) return false
     const master = meta.docData as DocState
-    if (this.#collection.conflictHandler.isEqual(master, state, 'nightlatch-pending')) return true
+    if (this.collection.conflictHandler.isEqual(master, state, 'nightlatch-pending')) return true
     const pulledHeight = (document._meta as Record<string, unknown>)[`rxdbreplication${this.#identifier}`]
     return typeof master._rev === 'string' && pulledHeight === Number(document._rev.split('-')[0])
   }

@@ -152,7 +152,7 @@ export class Replication {
     const { store, changed, world, policy, tell, origin } = this.#deps
     const nonce = () => Array.from(world.random.bytes(12), (byte) => byte.toString(16).padStart(2, '0')).join('')
     const guardStore = await store
-    const notes = await SentNotes.load(guardStore, plan.replicationIdentifier, nonce)
+    const notes = await SentNotes.load(guardStore, plan.collection, plan.replicationIdentifier, nonce)
     const unfinished = await Resync.unfinished(guardStore, plan.replicationIdentifier)
     const primaryPath = getPrimaryFieldOfPrimaryKey(plan.collection.schema.jsonSchema.primaryKey)
     const idOf = (document: DocState) => String(document[primaryPath])

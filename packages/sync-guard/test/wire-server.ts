@@ -72,6 +72,12 @@ export class WireServer {
     this.#collection(collection).delete(id)
   }
 
+  /** As when it is updated together with the app: its documents get the new shape, and nobody has anything to pull. */
+  migrate(collection: string, change: (document: Record<string, unknown>) => Record<string, unknown>): void {
+    const documents = this.#collection(collection)
+    for (const [id, { document, sequence }] of documents) documents.set(id, { document: { ...document, ...change(document) }, sequence })
+  }
+
   restore(incarnation: string): void {
     this.#incarnation = incarnation
     this.#tellStreams()
