@@ -72,7 +72,7 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
     const sent: PushRow<Doc>[] = []
     for (const row of rows) {
       const newDocumentState = await conversion.write(row.newDocumentState)
-      const assumedMasterState = row.assumedMasterState && (await conversion.write(row.assumedMasterState as DocState))
+      const assumedMasterState = row.assumedMasterState && (await conversion.write(row.assumedMasterState))
       if (newDocumentState) sent.push({ newDocumentState, ...(assumedMasterState && { assumedMasterState }) })
     }
     return sent

@@ -46,7 +46,7 @@ export function ownPlan(options: ReplicateOptions<Doc, unknown>): ReplicationPla
     ...(push?.initialCheckpoint !== undefined && { initialPushCheckpoint: push.initialCheckpoint }),
     ...(pull?.stream && { stream: pull.stream }),
     writable: push?.writable,
-    scopes: scopes as ReplicationScopes<DocState, unknown> | undefined,
+    scopes,
     create: (_, stream$) =>
       replicateRxCollection<Doc, unknown>({
         collection,

@@ -311,7 +311,7 @@ export class Replication {
     if (!this.plan.pushes) return []
     const rejected = await (await this.rejected).list()
     const listed = Object.entries(rejected).map(([documentId, { code, atMs, state }]) => ({ documentId, code, atMs, state }))
-    const unasked = await (await this.#meta).unacknowledged(this.pending.rejectedIds.filter((id) => !(id in rejected)))
+    const unasked = await (await this.#meta).unacknowledged(this.pending.rejectedIds.filter((id) => !Object.hasOwn(rejected, id)))
     const scopes = await this.#scopes
     const { countedAtMs } = this.pending.count
     for (const [documentId, state] of unasked) {
@@ -407,7 +407,7 @@ export class Replication {
       const meta = await this.#meta
       const tail = await meta.scan('tail', this.plan.initialPushCheckpoint)
       const refused = await (await this.rejected).list()
-      const stuck = [...(await meta.scan('all')).keys()].filter((id) => !tail.has(id) && !(id in refused))
+      const stuck = [...(await meta.scan('all')).keys()].filter((id) => !tail.has(id) && !Object.hasOwn(refused, id))
       if (stuck.length > 0) {
         await touchWrites(this.plan.collection, stuck)
         this.#deps.tell({ type: 'stuck-writes-repaired', collection: this.name, documents: stuck.length })
@@ -418,7 +418,7 @@ export class Replication {
 
   async #loadScopes(): Promise<RevokedScopes> {
     const { collection, replicationIdentifier, pushes, writable, scopes } = this.plan
-    const { store, policy, tell, world, changed } = this.#deps
+    const { store, policy, tell, changed } = this.#deps
     const revoked = await RevokedScopes.load({
       collection,
       replicationIdentifier,
@@ -428,9 +428,7 @@ export class Replication {
       keepsDocuments: policy.revokedScopes === 'keep',
       store: await store,
       meta: await this.#meta,
-      rejected: await this.rejected,
       tell,
-      nowMs: () => world.clock.nowMs(),
       changed: () => {
         this.#revokedScopes = revoked.names
         changed()

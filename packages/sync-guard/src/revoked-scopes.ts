@@ -1,13 +1,12 @@
 import type { GuardStore } from './guard-store.ts'
 import { purgeDocuments } from './purge-documents.ts'
-import type { RejectedWrites } from './rejected-writes.ts'
 import { type AnyCollection, type DocState, type ReplicationMeta, scanDocuments } from './replication-meta.ts'
 import type { ReplicationScopes } from './replication-options.ts'
 import type { TellEvent } from './sync-events.ts'
 import type { Direction } from './sync-failure.ts'
 
-/** `leaving`: its documents are being dealt with. Kept over restarts. */
-type Revocations = Readonly<Record<string, 'leaving' | 'left'>>
+/** `leaving`: its documents are being dealt with. */
+type Revocation = 'leaving' | 'left'
 
 export interface RevokedScopesOptions {
   readonly collection: AnyCollection
@@ -18,9 +17,7 @@ export interface RevokedScopesOptions {
   readonly keepsDocuments: boolean
   readonly store: GuardStore
   readonly meta: ReplicationMeta
-  readonly rejected: RejectedWrites
   readonly tell: TellEvent
-  readonly nowMs: () => number
   readonly changed: () => void
 }
 
@@ -33,22 +30,25 @@ export class RevokedScopes {
   readonly #name: string
   /** Known in this run, and not asked for again until the next chance. */
   readonly #closed = new Set<string>()
-  #revoked: Revocations
+  /** Kept over restarts. */
+  readonly #revoked: Map<string, Revocation>
+  readonly #told = new Set<string>()
   #turn: Promise<void> = Promise.resolve()
 
   static async load(options: RevokedScopesOptions): Promise<RevokedScopes> {
     const name = nameOf(options.replicationIdentifier)
-    return new RevokedScopes(options, name, (await options.store.read<Revocations>(name)) ?? {})
+    const revoked = await options.store.read<Record<string, Revocation>>(name)
+    return new RevokedScopes(options, name, new Map(Object.entries(revoked ?? {})))
   }
 
-  private constructor(options: RevokedScopesOptions, name: string, revoked: Revocations) {
+  private constructor(options: RevokedScopesOptions, name: string, revoked: Map<string, Revocation>) {
     this.#options = options
     this.#name = name
     this.#revoked = revoked
   }
 
   get names(): readonly string[] {
-    return Object.keys(this.#revoked)
+    return [...this.#revoked.keys()]
   }
 
   /** The scopes to name in a request, and those of them that are not known as closed. Where none is open, all are asked for again. */
@@ -80,58 +80,52 @@ export class RevokedScopes {
 
   /** Whether documents do not tell their scope, so that everything must be pulled again to find those that have left. */
   get needsResync(): boolean {
-    return !this.#tellsApart && !this.#options.keepsDocuments && Object.values(this.#revoked).includes('leaving')
+    return !this.#tellsApart && !this.#options.keepsDocuments && [...this.#revoked.values()].includes('leaving')
   }
 
   /** The server has closed these. */
   revoke(scopes: readonly string[]): Promise<void> {
     for (const scope of scopes) this.#closed.add(scope)
     return this.#inTurn(async () => {
-      const news = scopes.filter((scope) => !(scope in this.#revoked))
-      if (news.length > 0) await this.#remember(Object.fromEntries(news.map((scope) => [scope, 'leaving'])))
-      for (const scope of scopes) {
-        if (this.#revoked[scope] !== 'leaving') continue
+      await this.#mark(
+        scopes.filter((scope) => !this.#revoked.has(scope)),
+        'leaving',
+      )
+      const { collection, keepsDocuments, tell } = this.#options
+      for (const scope of scopes.filter((leaving) => this.#revoked.get(leaving) === 'leaving')) {
         const rejected = this.#tellsApart ? await this.#settle(scope) : 0
-        if (this.#tellsApart || this.#options.keepsDocuments) await this.#remember({ [scope]: 'left' })
-        const { collection, tell } = this.#options
-        tell({ type: 'scope-revoked', collection: collection.name, scope, rejected })
+        if (this.#tellsApart || keepsDocuments) await this.#mark([scope], 'left')
+        if (!this.#told.has(scope)) tell({ type: 'scope-revoked', collection: collection.name, scope, rejected })
+        this.#told.add(scope)
       }
     })
   }
 
   /** Everything that is open was pulled anew, and what did not come is gone. */
   resynced(): Promise<void> {
-    return this.#inTurn(() => this.#remember(Object.fromEntries(this.names.map((scope) => [scope, 'left']))))
+    return this.#inTurn(() => this.#mark(this.names, 'left'))
   }
 
   /** These were asked for and answered: open again. Forgotten for good once RxDB has written the checkpoint that says so. */
   pulled(scopes: readonly string[], written: Promise<unknown>): void {
-    const open = scopes.filter((scope) => scope in this.#revoked)
+    const open = scopes.filter((scope) => this.#revoked.has(scope))
     if (open.length === 0) return
-    for (const scope of open) this.#closed.delete(scope)
-    this.#revoked = Object.fromEntries(Object.entries(this.#revoked).filter(([scope]) => !open.includes(scope)))
+    for (const scope of open) {
+      this.#closed.delete(scope)
+      this.#revoked.delete(scope)
+      this.#told.delete(scope)
+    }
     this.#options.changed()
-    void written.then(() => this.#inTurn(() => this.#remember({}))).catch(() => {}) // at worst it is pulled from its beginning once more
+    void written.then(() => this.#inTurn(() => this.#save())).catch(() => {}) // at worst it is pulled from its beginning once more
   }
 
-  /** Answers how many writes to it the server does not have: all are set aside now. */
+  /** Answers how many writes to it the server does not have. The push sets them aside when it comes to them. */
   async #settle(scope: string): Promise<number> {
-    const { collection, scopes, pushes, meta, rejected, keepsDocuments, nowMs } = this.#options
+    const { collection, scopes, pushes, meta, keepsDocuments } = this.#options
     const inScope = (state: DocState) => !scopes?.of || scopes.of(state) === scope
     const ids = (await scanDocuments(collection)).filter(([, state]) => inScope(state)).map(([id]) => id)
     if (!keepsDocuments) await purgeDocuments(collection, pushes ? meta : undefined, ids)
-    if (!pushes) return 0
-    const assumed = await meta.assumed(ids)
-    const known = await rejected.list()
-    const unsent = await meta.unacknowledged(ids)
-    const rows = [...unsent]
-      .filter(([id]) => !(id in known))
-      .map(([id, newDocumentState]) => {
-        const assumedMasterState = assumed.get(id)?.docData as DocState | undefined
-        return { id, code: 'scope_revoked', row: { newDocumentState, ...(assumedMasterState && { assumedMasterState }) } }
-      })
-    if (rows.length > 0) await rejected.setAside(rows, nowMs())
-    return unsent.size
+    return pushes ? (await meta.unacknowledged(ids)).size : 0
   }
 
   get #tellsApart(): boolean {
@@ -147,10 +141,15 @@ export class RevokedScopes {
     return all.length > 0 && all.every((scope) => this.#closed.has(scope))
   }
 
-  async #remember(more: Revocations): Promise<void> {
-    this.#revoked = { ...this.#revoked, ...more }
+  async #mark(scopes: readonly string[], revocation: Revocation): Promise<void> {
+    if (scopes.length === 0) return
+    for (const scope of scopes) this.#revoked.set(scope, revocation)
     this.#options.changed()
-    await this.#options.store.write(this.#name, this.#revoked)
+    await this.#save()
+  }
+
+  #save(): Promise<void> {
+    return this.#options.store.write(this.#name, Object.fromEntries(this.#revoked))
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
