@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { httpReplication } from './http/index.ts'
 import { sortCouchdbFailure } from './rxdb/couchdb.ts'
 import { sortGraphqlFailure } from './rxdb/graphql.ts'
 import { sortSupabaseFailure } from './rxdb/supabase.ts'
@@ -106,4 +107,18 @@ test('Retry-After in seconds and as a date', () => {
   expect(retryAfterMs('3', 0)).toBe(3000)
   expect(retryAfterMs(new Date(5000).toUTCString(), 2000)).toBe(3000)
   expect(retryAfterMs('soon', 0)).toBeUndefined()
+})
+
+const refusals: [what: string, scopes: readonly string[] | undefined, expected: SyncFailure][] = [
+  ['a team that is closed', ['team:a'], { kind: 'scope-revoked', scopes: ['team:a'] }],
+  ['several that are closed', ['team:a', 'public'], { kind: 'scope-revoked', scopes: ['team:a', 'public'] }],
+  ["the user's own scope: a mistake of the server's, no reason to remove anything", ['mine'], { kind: 'forbidden', code: 'scope_denied' }],
+  ['its own scope among others', ['team:a', 'mine'], { kind: 'forbidden', code: 'scope_denied' }],
+  ['nothing in particular', undefined, { kind: 'forbidden', code: 'scope_denied' }],
+]
+test.each(refusals)('scope_denied that names %s', (_, scopes, expected) => {
+  const { sortFailure } = httpReplication({ server: 'http://127.0.0.1:1', collection: 'tasks', read: ['mine', 'team:a', 'public'] })
+  for (const direction of ['pull', 'push'] as const) {
+    expect(sortFailure(new HttpFailure({ status: 403, code: 'scope_denied', ...(scopes && { scopes }) }), direction)).toEqual(expected)
+  }
 })
