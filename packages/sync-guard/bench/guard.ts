@@ -1,11 +1,11 @@
 /**
  * Cost of the guard beside bare RxDB, in one process and in memory: halting, calls, counting.
- * Run: node_modules/.bin/node --conditions=nightlatch-source packages/sync-guard/bench/guard.ts
+ * Run: node_modules/.bin/node --expose-gc --conditions=nightlatch-source packages/sync-guard/bench/guard.ts [halting | calling | counting | memory]
  */
 import { createRxDatabase, type RxCollection } from 'rxdb/plugins/core'
 import { replicateRxCollection } from 'rxdb/plugins/replication'
 import { getRxStorageMemory } from 'rxdb/plugins/storage-memory'
-import { BehaviorSubject, filter, firstValueFrom } from 'rxjs'
+import { BehaviorSubject } from 'rxjs'
 import { createSyncGuard, type SyncSession } from '../src/index.ts'
 
 type Doc = { id: string; text: string }
@@ -66,46 +66,119 @@ async function halting(replications: number) {
   return { 'guard ms': median(guarded).toFixed(1), 'cancel() ms': median(bare).toFixed(1) }
 }
 
-async function pulling(documents: number) {
-  const pages = (checkpoint: Checkpoint | undefined, limit: number) => {
-    const from = checkpoint?.from ?? 0
-    const count = Math.min(limit, documents - from)
-    return {
-      documents: Array.from({ length: count }, (_, i) => ({ id: `d${from + i}`, text: 'x'.repeat(40), _deleted: false })),
-      checkpoint: { from: from + count },
-    }
+interface Calls {
+  readonly documents: number
+  readonly perCall: number
+  readonly pulls: boolean
+  readonly pushes: boolean
+}
+
+interface Spent {
+  /** From the start of the replication until everything is written. */
+  readonly ms: number
+  /** The same from the first call of a handler on, and what this process computed meanwhile. */
+  readonly callsMs: number
+  readonly cpuMs: number
+  /** Into how many writes RxDB has gathered what came. */
+  readonly writes: number
+}
+
+/**
+ * As every network answers. To a handler that answers in the same turn RxDB writes many pages at once, and how many is decided by single microtasks:
+ * that would be measured instead of the guard.
+ */
+const laterTurn = () => new Promise((resolve) => setImmediate(resolve))
+
+/** Moves documents with the guard or without it, until storage has written all that came or the server has all that was sent. */
+async function moving({ documents, perCall, pulls, pushes }: Calls, guarded: boolean): Promise<Spent> {
+  const db = await database(1)
+  const collection = db.c0 as RxCollection<Doc>
+  const sends = pushes && !pulls
+  const rows = Array.from({ length: documents }, (_, i) => ({ id: `d${String(i).padStart(6, '0')}`, text: 'x'.repeat(40) }))
+  if (sends) for (let i = 0; i < documents; i += 5_000) await collection.bulkInsert(rows.slice(i, i + 5_000))
+  globalThis.gc?.()
+  let moved = 0
+  let first: { readonly atMs: number; readonly cpu: NodeJS.CpuUsage } | undefined
+  let finished: () => void = () => {}
+  const done = new Promise<void>((resolve) => {
+    finished = resolve
+  })
+  const begin = () => {
+    first ??= { atMs: performance.now(), cpu: process.cpuUsage() }
   }
-  const [guarded, bare]: [number[], number[]] = [[], []]
-  for (let round = 0; round < 3; round += 1) {
-    const first = await database(1)
-    const one = guard()
-    guarded.push(
-      await timed(async () => {
-        one.replicate<Doc, Checkpoint>({
-          collection: first.c0 as RxCollection<Doc>,
-          replicationIdentifier: 'r',
-          pull: { batchSize: 100, handler: async (checkpoint, limit) => pages(checkpoint, limit) },
-        })
-        await firstValueFrom(one.state$.pipe(filter(({ collections }) => collections.c0?.firstSyncDone === true)))
-      }),
-    )
-    await one.dispose()
-    await first.close()
-    const second = await database(1)
-    bare.push(
-      await timed(async () => {
-        const state = replicateRxCollection<Doc, Checkpoint>({
-          collection: second.c0 as RxCollection<Doc>,
-          replicationIdentifier: 'r',
-          waitForLeadership: false,
-          pull: { batchSize: 100, handler: async (checkpoint, limit) => pages(checkpoint, limit) },
-        })
-        await state.awaitInitialReplication()
-      }),
-    )
-    await second.close()
+  const move = (count: number) => {
+    moved += count
+    if (moved === documents) finished()
   }
-  return { 'guard ms': median(guarded).toFixed(0), 'bare ms': median(bare).toFixed(0) }
+  let writes = 0
+  const written = collection.storageInstance.changeStream().subscribe(({ events }) => {
+    writes += 1
+    if (!sends) move(events.length)
+  })
+  const options = {
+    collection,
+    replicationIdentifier: 'r',
+    ...(pulls && {
+      pull: {
+        batchSize: perCall,
+        handler: async (checkpoint: Checkpoint | undefined, limit: number) => {
+          begin()
+          await laterTurn()
+          const from = checkpoint?.from ?? 0
+          const page = rows.slice(from, from + limit).map((row) => ({ ...row, _deleted: false }))
+          return { documents: page, checkpoint: { from: from + page.length } }
+        },
+      },
+    }),
+    ...(pushes && {
+      push: {
+        batchSize: perCall,
+        handler: async (sent: readonly unknown[]) => {
+          begin()
+          await laterTurn()
+          move(sent.length)
+          return []
+        },
+      },
+    }),
+  }
+  const one = guarded ? guard() : undefined
+  const startedAtMs = performance.now()
+  const state = one
+    ? void one.replicate<Doc, Checkpoint>(options)
+    : replicateRxCollection<Doc, Checkpoint>({ ...options, waitForLeadership: false })
+  await done
+  const { atMs, cpu } = first ?? { atMs: 0, cpu: process.cpuUsage() }
+  const { user, system } = process.cpuUsage(cpu)
+  const endedAtMs = performance.now()
+  written.unsubscribe()
+  await one?.dispose()
+  await state?.cancel()
+  await db.close()
+  return { ms: endedAtMs - startedAtMs, callsMs: endedAtMs - atMs, cpuMs: (user + system) / 1_000, writes }
+}
+
+/** Rounds with and without the guard in turn, so that both meet the same load of the machine. */
+async function calling(calls: Calls, rounds = 9) {
+  const pairs: { readonly guarded: Spent; readonly bare: Spent }[] = []
+  for (let round = -2; round < rounds; round += 1) {
+    const guardedFirst = round % 2 === 0 ? await moving(calls, true) : undefined
+    const bare = await moving(calls, false)
+    const guarded = guardedFirst ?? (await moving(calls, true))
+    if (round >= 0) pairs.push({ guarded, bare }) // the first ones are for the compiler
+  }
+  const extra = (spent: (one: Spent) => number) => {
+    const perCall = pairs.map(({ guarded, bare }) => ((spent(guarded) - spent(bare)) * 1_000) / (calls.documents / calls.perCall))
+    return median(perCall).toFixed(0)
+  }
+  return {
+    'guard ms': median(pairs.map(({ guarded }) => guarded.ms)).toFixed(0),
+    'bare ms': median(pairs.map(({ bare }) => bare.ms)).toFixed(0),
+    'guard writes': median(pairs.map(({ guarded }) => guarded.writes)),
+    'bare writes': median(pairs.map(({ bare }) => bare.writes)),
+    'us a call': extra(({ callsMs }) => callsMs),
+    'us of CPU a call': extra(({ cpuMs }) => cpuMs),
+  }
 }
 
 async function counting(documents: number) {
@@ -145,12 +218,30 @@ async function memory(replications: number) {
   return { 'kB in all': kilobytes.toFixed(0), 'kB each': (kilobytes / replications).toFixed(1) }
 }
 
-console.log('Halting idle replications (median of 5)')
-console.table({ 1: await halting(1), 12: await halting(12), 100: await halting(100) })
-console.log('Pulling 20,000 documents in 200 calls (median of 3)')
-console.table({ '20000': await pulling(20_000) })
-console.log('Counting pending writes from storage')
-console.table({ '1k': await counting(1_000), '10k': await counting(10_000), '100k': await counting(100_000) })
-console.log('Memory of guarded replications')
-console.table({ 100: await memory(100) })
+const parts: Record<string, () => Promise<void>> = {
+  halting: async () => {
+    console.log('Halting idle replications (median of 5)')
+    console.table({ 1: await halting(1), 12: await halting(12), 100: await halting(100) })
+  },
+  calling: async () => {
+    console.log('20,000 documents in calls of 100, 4,000 one by one, until everything is written; what the guard adds (medians of 9 pairs)')
+    console.table({
+      'pull only, 200 calls': await calling({ documents: 20_000, perCall: 100, pulls: true, pushes: false }),
+      'pull beside a push, 200 calls': await calling({ documents: 20_000, perCall: 100, pulls: true, pushes: true }),
+      'pull only, one by one': await calling({ documents: 4_000, perCall: 1, pulls: true, pushes: false }),
+      'pull beside a push, one by one': await calling({ documents: 4_000, perCall: 1, pulls: true, pushes: true }),
+      'push, 20 calls': await calling({ documents: 2_000, perCall: 100, pulls: false, pushes: true }),
+    })
+  },
+  counting: async () => {
+    console.log('Counting pending writes from storage')
+    console.table({ '1k': await counting(1_000), '10k': await counting(10_000), '100k': await counting(100_000) })
+  },
+  memory: async () => {
+    console.log('Memory of guarded replications')
+    console.table({ 100: await memory(100) })
+  },
+}
+const chosen = process.argv.slice(2)
+for (const [name, part] of Object.entries(parts)) if (chosen.length === 0 || chosen.includes(name)) await part()
 process.exit(0)

@@ -50,10 +50,13 @@ export function waitForState(
 
     let first: SyncState | undefined
     waiting.add(
-      state$.subscribe((state) => {
-        first ??= state
-        const over = done(state) ? 'done' : trouble(state, first)
-        if (over) stop(over)
+      state$.subscribe({
+        next: (state) => {
+          first ??= state
+          const over = done(state) ? 'done' : trouble(state, first)
+          if (over) stop(over)
+        },
+        complete: () => stop('halted'), // the guard was disposed
       }),
     )
     if (!waiting.closed) hurry()

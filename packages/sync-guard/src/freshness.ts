@@ -4,7 +4,7 @@ import { settledWithin } from './halt.ts'
 import type { DocState, ReplicationMeta } from './replication-meta.ts'
 import type { PushRow } from './replication-options.ts'
 
-/** Pages pulled at once are remembered up to this many documents. */
+/** At least this many of the documents pulled last are remembered. */
 const REMEMBERED = 2_000
 /** How long a push lets a pull be written first. Only a pull that itself waits for a push takes longer. */
 const PERSIST_MS = 1_000
@@ -20,7 +20,11 @@ export class Freshness {
   readonly #isEqual: (a: DocState, b: DocState) => boolean
   readonly #token: string
   readonly #world: World
+  readonly #pushes: boolean
   readonly #pulled = new Map<string, DocState>()
+  /** Pulled since the last push, in order: only a push asks for documents by their ids. */
+  #pages: (readonly DocState[])[] = []
+  #inPages = 0
   readonly #answered = new Map<string, number>()
   readonly #sending = new Set<Promise<unknown>>()
   #clock = 0
@@ -32,12 +36,15 @@ export class Freshness {
     readonly isEqual: (a: DocState, b: DocState) => boolean
     readonly token: string
     readonly world: World
+    /** Without a push nothing can overlap. */
+    readonly pushes: boolean
   }) {
     this.#meta = options.meta
     this.#idOf = options.idOf
     this.#isEqual = options.isEqual
     this.#token = options.token
     this.#world = options.world
+    this.#pushes = options.pushes
   }
 
   /** A moment to ask about later. */
@@ -48,14 +55,19 @@ export class Freshness {
   /** Whether pushes were answered since `moment` for any of these documents, so that what was pulled may be from before. Waits for those on their way. */
   async isStale(documents: readonly DocState[], moment: number): Promise<boolean> {
     while (this.#sending.size > 0) await Promise.allSettled(this.#sending)
+    if (this.#clock === moment) return false
     return documents.some((document) => (this.#answered.get(this.#idOf(document)) ?? 0) > moment)
   }
 
   /** These are handed to RxDB now; `written` settles when it has written them. */
   pulled(documents: readonly DocState[], written: () => Promise<unknown> | undefined): void {
-    if (documents.length === 0) return
-    if (this.#pulled.size > REMEMBERED) this.#pulled.clear()
-    for (const document of documents) this.#pulled.set(this.#idOf(document), document)
+    if (!this.#pushes || documents.length === 0) return
+    this.#pages.push(documents)
+    this.#inPages += documents.length
+    while (this.#inPages - (this.#pages[0]?.length ?? 0) >= REMEMBERED) {
+      this.#inPages -= this.#pages.shift()?.length ?? 0
+      this.#pulled.clear() // what it has of these documents is older still
+    }
     const persisting = Promise.resolve().then(written)
     this.#persisting = persisting
     void persisting
@@ -68,6 +80,8 @@ export class Freshness {
   /** The server no longer has what it had. */
   forget(): void {
     this.#pulled.clear()
+    this.#pages = []
+    this.#inPages = 0
   }
 
   /** A push on its way. */
@@ -78,6 +92,7 @@ export class Freshness {
     } finally {
       this.#sending.delete(request)
       this.#clock += 1
+      this.#readPages()
       for (const id of ids) {
         this.#answered.set(id, this.#clock)
         this.#pulled.delete(id) // the server has a state of ours now, so that going back to the one before is a write
@@ -88,6 +103,7 @@ export class Freshness {
   /** Those rows that are writes of this device still. For the others RxDB is kept from noting the state that it read too early. */
   async stillLocal(rows: readonly PushRow<DocState>[]): Promise<PushRow<DocState>[]> {
     if (this.#persisting) await settledWithin(this.#persisting, PERSIST_MS, this.#world)
+    this.#readPages()
     const mine = rows.filter(({ newDocumentState }) => {
       const pulled = this.#pulled.get(this.#idOf(newDocumentState))
       return pulled === undefined || !this.#isEqual(pulled, newDocumentState)
@@ -96,6 +112,14 @@ export class Freshness {
     const overtaken = mine.filter(({ newDocumentState }) => !unacknowledged.has(this.#idOf(newDocumentState)))
     await this.#keep(overtaken.map(({ newDocumentState }) => this.#idOf(newDocumentState)))
     return mine.filter((row) => !overtaken.includes(row))
+  }
+
+  /** From pages to single documents. */
+  #readPages(): void {
+    if (this.#pulled.size > REMEMBERED) this.#pulled.clear()
+    for (const page of this.#pages) for (const document of page) this.#pulled.set(this.#idOf(document), document)
+    this.#pages = []
+    this.#inPages = 0
   }
 
   /** A new revision of the same assumption: RxDB's own, older one meets a conflict and is dropped. */

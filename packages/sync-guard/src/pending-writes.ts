@@ -60,13 +60,16 @@ export class PendingWrites {
     this.#setAside = options.setAside
     this.#isWritable = options.isWritable
     this.#counts = options.counts
-    if (!options.counts) return
+    if (!options.counts) {
+      this.#countedAtMs = options.world.clock.nowMs()
+      return
+    }
     this.#watchDocuments()
     void this.#begin(options.initialCheckpoint)
   }
 
   get count(): PendingCount {
-    if (!this.#counts) return { count: 0, exact: true, countedAtMs: this.#world.clock.nowMs() }
+    if (!this.#counts) return { count: 0, exact: true, countedAtMs: this.#countedAtMs }
     const exact = this.#scanned && !this.#reading && this.#dirty.size === 0
     return { count: this.#pending.size, exact, countedAtMs: this.#countedAtMs }
   }

@@ -398,3 +398,20 @@ test('a document that was just pulled is not pushed back, and an old answer does
   expect(pushed.filter((id) => id.startsWith('r'))).toEqual([])
   expect(server.document('notes', 'l4')).toMatchObject({ text: '29' })
 })
+
+test('the state of a replication without push is the same object as long as nothing happens', async () => {
+  const { guard, db, until } = await testApp()
+  await until(synced)
+  await guard.suspend()
+  guard.replicate({
+    collection: db.notes,
+    replicationIdentifier: 'pull-only',
+    pull: { handler: async (checkpoint) => ({ documents: [], checkpoint: checkpoint ?? {} }) },
+  })
+  await eventually(() => guard.state.kind === 'halted' && guard.state.collections.notes?.pending.exact === true)
+  const { state } = guard
+
+  await pause(20)
+
+  expect(guard.state).toBe(state)
+})

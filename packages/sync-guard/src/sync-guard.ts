@@ -1,6 +1,6 @@
 import { realWorld, type World } from '@nightlatch/auth-core/world'
-import { defaultHashSha256, type RxDatabase } from 'rxdb/plugins/core'
-import { BehaviorSubject, firstValueFrom, type Observable, skip } from 'rxjs'
+import { deepEqual, defaultHashSha256, type RxDatabase } from 'rxdb/plugins/core'
+import { filter, firstValueFrom, type Observable } from 'rxjs'
 import type { AttachFactory, AttachOptions, AttachParts } from './attach.ts'
 import { Conductor, type Registration } from './conductor.ts'
 import type { Erased, Eraser } from './eraser.ts'
@@ -31,6 +31,7 @@ import { OWNER, Replication } from './replication.ts'
 import type { AnyCollection, Doc } from './replication-meta.ts'
 import type { ReplicateOptions } from './replication-options.ts'
 import { attachedPlan, ownPlan, type ReplicationPlan } from './replication-plan.ts'
+import { ShownState } from './shown-state.ts'
 import { SyncError } from './sync-error.ts'
 import { eventJournal, type SyncEvent } from './sync-events.ts'
 import { loginRequiredReason, type SyncSession } from './sync-session.ts'
@@ -60,7 +61,7 @@ class Guard implements SyncGuard {
   readonly #eraser: Eraser | undefined
   readonly #policy: Required<SyncPolicy>
   readonly #journal
-  readonly #states: BehaviorSubject<SyncState>
+  readonly #shown: ShownState
   readonly #conductor: Conductor
   readonly #tabs: Tabs
   readonly #origins = new Map<string, Origin>()
@@ -74,9 +75,7 @@ class Guard implements SyncGuard {
   #followingSinceMs = 0
   #beatAtMs: number
   #ending: Promise<EndReport> | undefined
-  #stateIsDue = false
-  #told = ''
-  #shown: { readonly text: string; readonly state: SyncState } | undefined
+  #told: TabMessage | undefined
 
   constructor({ id, session$, onLoginRequired, policy, eraser, world = realWorld() }: SyncGuardOptions) {
     this.#eraser = eraser
@@ -91,23 +90,19 @@ class Guard implements SyncGuard {
       world,
       policy: this.#policy,
       tell: this.#journal.tell,
-      changed: () => this.#changed(),
+      changed: () => this.#shown.changed({ atOnce: true }),
       beat: () => this.#beat(),
       onLoginRequired: ({ userId }, reason) => queueMicrotask(() => onLoginRequired?.({ reason, userId })),
     })
-    this.#states = new BehaviorSubject(this.state)
-    this.state$ = this.#states.asObservable()
+    this.#shown = new ShownState({ world, stateNow: () => this.#stateNow(), shown: () => this.#tellActivity() })
+    this.state$ = this.#shown.state$
     this.#tabs = new Tabs(world, `nightlatch-sync:${id}`, (message) => this.#hear(message))
     this.#tabs.tell({ kind: 'hello', paused: false })
     const sessions = session$.subscribe((session) => this.#onSession(session))
     this.#stopListening.push(() => sessions.unsubscribe(), ...this.#watchWorld())
   }
 
-  /** The same object until something is different, so that it can be compared and given to a renderer. */
   get state(): SyncState {
-    const now = this.#stateNow()
-    const text = JSON.stringify(now)
-    if (text !== this.#shown?.text) this.#shown = { text, state: now }
     return this.#shown.state
   }
 
@@ -133,7 +128,7 @@ class Guard implements SyncGuard {
 
   #guarded(plan: ReplicationPlan): GuardedReplication {
     const registration = this.#register(plan)
-    void this.#conductor.join(registration).then(() => this.#changed())
+    void this.#conductor.join(registration).then(() => this.#shown.changed())
     const { replication } = registration
     return {
       get state() {
@@ -215,11 +210,11 @@ class Guard implements SyncGuard {
       },
       stopOlderTabs: async (versions) => {
         this.#waitsForOlderTabs = true
-        this.#changed()
+        this.#shown.changed({ atOnce: true })
         this.#journal.tell({ type: 'app-update', state: 'waiting' })
         const silentTabs = await this.#tabs.ask({ kind: 'update', databaseName, versions }, this.#tabDeadlineMs)
         this.#waitsForOlderTabs = false
-        this.#changed()
+        this.#shown.changed({ atOnce: true })
         this.#journal.tell({ type: 'app-update', state: 'taken-over', silentTabs })
       },
     }
@@ -353,13 +348,13 @@ class Guard implements SyncGuard {
 
   async dispose(): Promise<void> {
     this.#conductor.disposed = true
+    this.#shown.close()
     for (const stop of this.#stopListening) stop()
     this.#conductor.pulse.stop()
     await this.#conductor.reconcile()
     await this.#closeUser()
     this.#tabs.close()
     for (const { pacer } of this.#origins.values()) pacer.stop()
-    this.#states.complete()
     this.#journal.close()
   }
 
@@ -456,7 +451,7 @@ class Guard implements SyncGuard {
         if (message.loginRequired !== undefined && this.#conductor.session && message.user === user) {
           this.#conductor.loginIsRequired(this.#conductor.session, message.loginRequired)
         }
-        return this.#changed()
+        return this.#shown.changed({ atOnce: true })
       case 'hurry':
         if (message.user === user) this.#hurryHere()
         return
@@ -511,7 +506,7 @@ class Guard implements SyncGuard {
       store: this.#storeOf(plan.collection.database),
       origin: this.#originOf(plan.origin),
       tell: this.#journal.tell,
-      changed: () => this.#changed(),
+      changed: (how) => this.#shown.changed(how),
     })
     const registration: Registration = { replication, userId: this.#conductor.session?.userId, left: false }
     this.#conductor.registrations.add(registration)
@@ -530,17 +525,22 @@ class Guard implements SyncGuard {
   #originOf(name: string): Origin {
     const known = this.#origins.get(name)
     if (known) return known
-    const origin: Origin = { pacer: new Pacer(this.#world, this.#policy, () => this.#changed()), acceptedToken: undefined }
+    const origin: Origin = {
+      pacer: new Pacer(this.#world, this.#policy, () => this.#shown.changed({ atOnce: true })),
+      acceptedToken: undefined,
+    }
     this.#origins.set(name, origin)
     return origin
   }
 
   /** Looks at each change of the state until `fact` holds. */
   async #until(fact: () => boolean | Promise<boolean>, signal?: AbortSignal): Promise<void> {
-    while (!(await fact())) {
+    for (;;) {
+      const { state } = this
+      if (await fact()) return
       signal?.throwIfAborted()
       if (this.#conductor.disposed) throw new SyncError('disposed', 'This guard was disposed.')
-      const change = firstValueFrom(this.state$.pipe(skip(1)), { defaultValue: undefined })
+      const change = firstValueFrom(this.state$.pipe(filter((next) => next !== state)), { defaultValue: undefined })
       await (signal ? untilAborted(change, signal) : change)
     }
   }
@@ -678,28 +678,14 @@ class Guard implements SyncGuard {
     return session
   }
 
-  /** Many things change at once, several with every call of a handler; subscribers hear of the result. */
-  #changed(): void {
-    if (this.#stateIsDue) return
-    this.#stateIsDue = true
-    queueMicrotask(() => {
-      this.#stateIsDue = false
-      if (this.#states.closed || this.#conductor.disposed) return
-      const next = this.state
-      if (next === this.#states.value) return
-      this.#states.next(next)
-      this.#tellActivity()
-    })
-  }
-
   #tellActivity({ again = false } = {}): void {
     const { user, leads, loginRequired } = this.#conductor
     if (user === undefined || !(leads || loginRequired !== undefined)) return
     const activity = worstActivity(this.#mine().map(({ replication }) => replication.state))
-    const told = JSON.stringify([user, activity, loginRequired])
-    if (told === this.#told && !again) return
+    const told: TabMessage = { kind: 'activity', user, activity, ...(loginRequired !== undefined && { loginRequired }) }
+    if (!again && deepEqual(told, this.#told)) return
     this.#told = told
-    this.#tabs.tell({ kind: 'activity', user, activity, ...(loginRequired !== undefined && { loginRequired }) })
+    this.#tabs.tell(told)
   }
 }
 
