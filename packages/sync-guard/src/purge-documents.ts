@@ -1,14 +1,12 @@
-import { createRevision, now, type RxDocumentData, type RxJsonSchema } from 'rxdb/plugins/core'
+import { createRevision, deepEqual, now, type RxDocumentData } from 'rxdb/plugins/core'
+import { emptied, type Schema } from './emptied-document.ts'
 import type { AnyCollection, Doc, DocState, MetaDocument, ReplicationMeta } from './replication-meta.ts'
 
-type Schema = RxJsonSchema<RxDocumentData<Doc>>
-
 const AT_ONCE = 200
-const RXDB_FIELDS: ReadonlySet<string> = new Set(['_deleted', '_meta', '_rev', '_attachments'])
 
 /**
- * Removes documents as if the server had said that it has them no longer: nothing is pushed, and what they held is overwritten, but for keys and
- * indexed fields. Those with a write that the server does not have stay.
+ * Removes documents as if the server had said that it has them no longer: nothing is pushed, and what they held is overwritten. Those with a write
+ * that the server does not have stay.
  *
  * @param meta `undefined` for a replication without push, which keeps none: there is nothing that the server does not have
  */
@@ -22,7 +20,12 @@ export async function purgeDocuments(
   return purged
 }
 
-async function purge(collection: AnyCollection, meta: ReplicationMeta | undefined, ids: readonly string[]): Promise<number> {
+async function purge(
+  collection: AnyCollection,
+  meta: ReplicationMeta | undefined,
+  ids: readonly string[],
+  as: (schema: Schema, document: RxDocumentData<Doc>) => DocState = emptied,
+): Promise<number> {
   const storage = collection.storageInstance.originalStorageInstance
   const { token } = collection.database
   const documents: RxDocumentData<Doc>[] = await storage.findDocumentsById([...ids], false)
@@ -46,7 +49,7 @@ async function purge(collection: AnyCollection, meta: ReplicationMeta | undefine
         id: meta.metaId(itemId),
         itemId,
         isCheckpoint: '0',
-        docData: blank(jsonSchema, document),
+        docData: as(jsonSchema, document),
         _attachments: {},
         _deleted: false,
         _meta: { lwt: now(), [PURGED]: true },
@@ -59,7 +62,7 @@ async function purge(collection: AnyCollection, meta: ReplicationMeta | undefine
   const { error } = await storage.bulkWrite(
     idle.map((previous) => {
       const document = {
-        ...blank(jsonSchema, previous),
+        ...as(jsonSchema, previous),
         _attachments: {},
         _meta: { ...previous._meta, lwt: now() },
         _rev: createRevision(token, previous),
@@ -68,27 +71,21 @@ async function purge(collection: AnyCollection, meta: ReplicationMeta | undefine
     }),
     'nightlatch-purge',
   )
-  return idle.length - error.length
+  const invalid = error.filter(({ status }) => status === 422).map(({ documentId }) => documentId)
+  const withContent = invalid.length > 0 && as === emptied ? await purge(collection, meta, invalid, (_, document) => deleted(document)) : 0
+  return idle.length - error.length + withContent
 }
 
-/** Marks an assumption that was written for a purge. */
+/** Marks an assumption that was written for a purge. RxDB may carry the mark on to another state. */
 const PURGED = 'nightlatchPurged'
 
 /** Between the two writes: the assumption says that it is gone, and the document has not been written since. */
-function wasInterrupted(schema: Schema, { _meta }: RxDocumentData<Doc>, known: RxDocumentData<MetaDocument> | undefined): boolean {
-  if (!known || (known._meta as Record<string, unknown>)[PURGED] !== true || _meta.lwt > known._meta.lwt) return false
-  const { _deleted, ...held } = known.docData as DocState // RxDB may have carried the mark on to another state
-  return _deleted && Object.keys(held).every((field) => keptFields(schema).has(field))
+function wasInterrupted(schema: Schema, document: RxDocumentData<Doc>, known: RxDocumentData<MetaDocument> | undefined): boolean {
+  if (!known || (known._meta as Record<string, unknown>)[PURGED] !== true || document._meta.lwt > known._meta.lwt) return false
+  return [emptied(schema, document), deleted(document)].some((gone) => deepEqual(gone, known.docData))
 }
 
-/** What a storage needs of a deleted document. */
-function blank(schema: Schema, document: RxDocumentData<Doc>): DocState {
-  const fields = keptFields(schema)
-  return { ...Object.fromEntries(Object.entries(document).filter(([field]) => fields.has(field))), _deleted: true }
-}
-
-function keptFields({ primaryKey, indexes = [] }: Schema): ReadonlySet<string> {
-  const keys = typeof primaryKey === 'string' ? [primaryKey] : [primaryKey.key, ...primaryKey.fields]
-  const fields = [...keys, ...indexes.flat()].map((path) => String(path).split('.')[0] ?? '')
-  return new Set(fields.filter((field) => !RXDB_FIELDS.has(field)))
+/** With its content, where a validator will not have it without. */
+function deleted({ _meta, _rev, _attachments, ...state }: RxDocumentData<Doc>): DocState {
+  return { ...state, _deleted: true }
 }
