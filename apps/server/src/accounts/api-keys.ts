@@ -4,8 +4,8 @@ import type { Database, Tx } from '../database/schema.ts'
 import { ApiError } from '../http/api-error.ts'
 import { invalidCredentials } from '../providers/provider-refusal.ts'
 import type { Services } from '../services.ts'
+import { endSessions } from '../tokens/sessions.ts'
 import { throttled } from './attempts.ts'
-import { endSessionsOfApiKey } from './end-sessions.ts'
 import { guessLimits, type Origin } from './guess-limits.ts'
 
 /** The prefix lets secret scanners find keys that were published by mistake. */
@@ -59,13 +59,13 @@ export async function setApiKeyEnabled(tx: Tx, userId: string, id: string, enabl
     .set({ disabled_at_ms: enabled ? null : nowMs })
     .where('id', '=', id)
     .execute()
-  return enabled ? [] : endSessionsOfApiKey(tx, id, nowMs)
+  return enabled ? [] : endSessions(tx, { apiKeyId: id }, 'revoked', nowMs)
 }
 
 export async function deleteApiKey(tx: Tx, userId: string, id: string, nowMs: number): Promise<readonly string[]> {
   await findApiKey(tx, userId, id)
   await tx.deleteFrom('api_keys').where('id', '=', id).execute()
-  return endSessionsOfApiKey(tx, id, nowMs)
+  return endSessions(tx, { apiKeyId: id }, 'revoked', nowMs)
 }
 
 /** @throws {ApiError} `invalid_credentials`, whether the key is unknown, wrong or disabled */

@@ -1,7 +1,7 @@
 import { type JsonObject, json, type Tx } from '../database/schema.ts'
 import { ApiError } from '../http/api-error.ts'
 import { audit } from '../operations/audit.ts'
-import { endSessionsOfDevice } from './end-sessions.ts'
+import { endSessions } from '../tokens/sessions.ts'
 
 /**
  * Tells a device to erase what it keeps: its sessions end with `device_wiped`, its unlock key goes, and it is not the same device any more.
@@ -16,7 +16,7 @@ export async function wipeDevice(tx: Tx, deviceId: string, nowMs: number): Promi
     .returning('user_id')
     .executeTakeFirst()
   if (!device) throw new ApiError(404, 'not_found', 'There is no such device.')
-  const ended = await endSessionsOfDevice(tx, deviceId, 'device_wiped', nowMs)
+  const ended = await endSessions(tx, { deviceId }, 'device_wiped', nowMs)
   // A session that was over for another reason is told as well: what it left on the device is still there.
   await tx.updateTable('sessions').set({ end_reason: 'device_wiped' }).where('device_id', '=', deviceId).execute()
   await tx.deleteFrom('unlock_keys').where('device_id', '=', deviceId).execute()

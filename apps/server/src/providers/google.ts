@@ -1,31 +1,13 @@
 import type { GoogleConfig } from '../accounts/accounts-config.ts'
 import { ApiError } from '../http/api-error.ts'
 import { askProvider } from './ask-provider.ts'
-import { IdTokens, type VerifyContext } from './id-tokens.ts'
-import { allowedProfile, standardProfile } from './profile-fields.ts'
+import { IdTokenProvider } from './id-token-provider.ts'
 import { type ForeignIdentity, invalidCredentials } from './provider-refusal.ts'
-import { readSubject } from './subject.ts'
 
-export class Google {
-  readonly #config: GoogleConfig
-  readonly #tokens: IdTokens
-
-  constructor(config: GoogleConfig, context: VerifyContext) {
-    this.#config = config
-    this.#tokens = new IdTokens(
-      { issuers: config.issuers, audience: config.clientIds, algorithms: ['RS256', 'ES256'], jwksUri: config.jwksUri },
-      context,
-    )
-  }
-
-  async verifyIdToken(token: string): Promise<ForeignIdentity> {
-    const claims = await this.#tokens.verify(token)
-    return { subject: readSubject(claims.sub), profile: allowedProfile(standardProfile(claims), this.#config.fields) }
-  }
-
+export class Google extends IdTokenProvider<GoogleConfig> {
   /** Exchanges the code (RFC 6749 section 4.1.3) and checks the ID token that comes back like any other. */
   async redeemCode(code: string): Promise<ForeignIdentity> {
-    const { clientIds, clientSecret, redirectUri, tokenUrl } = this.#config
+    const { clientIds, clientSecret, redirectUri, tokenUrl } = this.config
     const [clientId = ''] = clientIds
     if (clientSecret === undefined)
       throw new ApiError(403, 'provider_off', 'Authorization codes of Google are switched off: no client secret is configured.')

@@ -122,14 +122,15 @@ async function rotate(
   return { ...session, rotation, ...ends }
 }
 
+type WhichSessions =
+  | { readonly sessionId: string }
+  | { readonly userId: string }
+  | { readonly apiKeyId: string }
+  | { readonly deviceId: string }
+
 /** Ends live sessions and tells which; call `bus.sessionsEnded` with them after the commit. */
-export async function endSessions(
-  tx: Tx,
-  which: { readonly sessionId: string } | { readonly userId: string },
-  reason: EndReason,
-  nowMs: number,
-): Promise<readonly string[]> {
-  const [column, value] = 'sessionId' in which ? (['id', which.sessionId] as const) : (['user_id', which.userId] as const)
+export async function endSessions(tx: Tx, which: WhichSessions, reason: EndReason, nowMs: number): Promise<readonly string[]> {
+  const [column, value] = conditionOf(which)
   const ended = await tx
     .updateTable('sessions')
     .set({ ended_at_ms: nowMs, end_reason: reason })
@@ -138,6 +139,12 @@ export async function endSessions(
     .returning('id')
     .execute()
   return ended.map(({ id }) => id)
+}
+
+function conditionOf(which: WhichSessions) {
+  if ('sessionId' in which) return ['id', which.sessionId] as const
+  if ('userId' in which) return ['user_id', which.userId] as const
+  return 'apiKeyId' in which ? (['api_key_id', which.apiKeyId] as const) : (['device_id', which.deviceId] as const)
 }
 
 /** Ends a user's sessions except the one that asks for it. */
