@@ -1,33 +1,17 @@
-import { defineBrowserProvider } from '@vitest/browser'
 import { type Browser, launch } from 'puppeteer-core'
-import type { BrowserProvider, BrowserProviderOption, TestProject } from 'vitest/node'
-import { acceptViewports } from './accept-viewports.ts'
+import { type Engine, engineProvider } from './engine-provider.ts'
 
 export const FIREFOX_PATH = '/usr/bin/firefox-esr'
 
-/** Runs Vitest's browser tests in Debian's Firefox ESR, by WebDriver BiDi. No locators, no user events: for storage, locks and crypto. */
-export function firefoxEsr(): BrowserProviderOption {
-  return defineBrowserProvider({
-    name: 'firefox-esr',
-    supportedBrowser: ['firefox'],
-    providerFactory: (project) => new FirefoxEsr(project),
-  })
-}
+/** Debian's Firefox ESR, by WebDriver BiDi. */
+export const firefoxEsr = () => engineProvider(() => new FirefoxEsr())
 
-class FirefoxEsr implements BrowserProvider {
+class FirefoxEsr implements Engine {
   readonly name = 'firefox-esr'
-  readonly supportsParallelism = false
+  readonly browser = 'firefox'
   #launching: Promise<Browser> | undefined
 
-  constructor(project: TestProject) {
-    acceptViewports(project)
-  }
-
-  getCommandsContext(): Record<string, unknown> {
-    return {}
-  }
-
-  async openPage(_sessionId: string, url: string): Promise<void> {
+  async open(url: string): Promise<void> {
     this.#launching ??= launch({
       browser: 'firefox',
       executablePath: FIREFOX_PATH,
