@@ -49,30 +49,37 @@ inChromium(
   },
 )
 
-inChromium('G3: what an old tab writes that was frozen during the migration is refused or carried over', { timeout: 60_000 }, async () => {
-  const { server, open } = await chromiumTabs()
-  const old = await open({ version: 0 })
-  await old.evaluate(() => window.tab.write('early'))
-  await eventually(async () => (await isSynced(old)) && server.document('notes', 'early') !== undefined)
-  const fresh = await open({ version: 1, waits: true })
-  const frozen = await freeze(old, () => window.tab.writeUntilRefused('late'))
+inChromium(
+  'G3: what an old tab writes that was frozen during the migration is refused or carried over, and it sends nothing',
+  { timeout: 60_000 },
+  async () => {
+    const { server, open } = await chromiumTabs()
+    const old = await open({ version: 0 })
+    await old.evaluate(() => window.tab.write('early'))
+    await eventually(async () => (await isSynced(old)) && server.document('notes', 'early') !== undefined)
+    const fresh = await open({ version: 1, waits: true })
+    const frozen = await freeze(old, () => window.tab.writeUntilRefused('late'))
 
-  await fresh.evaluate(() => window.goOn())
-  await fresh.waitForFunction(() => window.tab !== undefined)
-  expect(await fresh.evaluate(() => window.events)).toContainEqual(
-    expect.objectContaining({ type: 'app-update', state: 'taken-over', silentTabs: 1 }),
-  )
-  const { stored, refusal } = await frozen.thaw()
+    await fresh.evaluate(() => window.goOn())
+    await fresh.waitForFunction(() => window.tab !== undefined)
+    expect(await fresh.evaluate(() => window.events)).toContainEqual(
+      expect.objectContaining({ type: 'app-update', state: 'taken-over', silentTabs: 1 }),
+    )
+    const wokenAtMs = performance.now()
+    const { stored, refusal } = await frozen.thaw()
 
-  expect(refusal).toBe('app-outdated')
-  expect(stored.length).toBeGreaterThan(0)
-  const wanted = ['early', ...stored].sort()
-  const ids = async () => (await fresh.evaluate(() => window.tab.notes())).map(({ id }) => String(id)).sort()
-  await eventually(async () => (await ids()).length === wanted.length)
-  expect(await ids()).toEqual(wanted)
-  const carried = (await fresh.evaluate(() => window.events)).flatMap((event) => (event.type === 'carried-over' ? [event.documents] : []))
-  expect(carried.reduce((sum, documents) => sum + documents, 0)).toBe(stored.length)
-  expect(await old.evaluate(() => window.tab.state())).toMatchObject({ kind: 'blocked', cause: 'outdated-client' })
-  await eventually(() => isSynced(fresh), 20_000)
-  expect(storedByServer(server)).toEqual(once(wanted))
-})
+    expect(refusal).toBe('app-outdated')
+    expect(stored.length).toBeGreaterThan(0)
+    const wanted = ['early', ...stored].sort()
+    const ids = async () => (await fresh.evaluate(() => window.tab.notes())).map(({ id }) => String(id)).sort()
+    await eventually(async () => (await ids()).length === wanted.length)
+    expect(await ids()).toEqual(wanted)
+    const carriedOver = async () =>
+      (await fresh.evaluate(() => window.events)).reduce((sum, event) => sum + (event.type === 'carried-over' ? event.documents : 0), 0)
+    await eventually(async () => (await carriedOver()) === stored.length)
+    expect(await old.evaluate(() => window.tab.state())).toMatchObject({ kind: 'blocked', cause: 'outdated-client' })
+    await eventually(() => isSynced(fresh), 20_000)
+    expect(storedByServer(server)).toEqual(once(wanted))
+    expect(server.requests.filter(({ atMs, token }) => token === 'token-0' && atMs > wokenAtMs)).toEqual([])
+  },
+)

@@ -130,6 +130,26 @@ test(`G3: what a silent old tab writes during and after the migration is carried
   expect(counted.reduce((sum, documents) => sum + documents, 0)).toBeGreaterThan(2)
 })
 
+test('G1: a tab that slept through an update sends nothing when it wakes', async () => {
+  const { server, tab } = await appInTabs(getRxStorageDexie)
+  const frozen = freezableWorld(realWorld())
+  const old = await tab({ world: frozen.world, deaf: true })
+  onTestFinished(() => frozen.thaw())
+  await old.until(synced)
+  frozen.freeze()
+  const fresh = await tab({ collection: versionTwo })
+  await pause(2_600) // the old tab can tell now that it stood still
+  await old.db.notes.insert({ id: 'late', text: 'x' })
+  await eventually(() => old.events.some((event) => event.type === 'lease' && event.state === 'lost'))
+  expect(server.document('notes', 'late')).toBeUndefined()
+
+  frozen.thaw()
+  await old.until((state) => state.kind === 'blocked' && state.cause === 'outdated-client')
+  await eventually(() => server.document('notes', 'late') !== undefined)
+  expect(server.document('notes', 'late')).toMatchObject({ shout: 'X' })
+  expect(fresh.events).toContainEqual(expect.objectContaining({ type: 'carried-over', documents: 1 }))
+})
+
 test('while older tabs are waited for the newer one shows it, and no longer than their deadline', async () => {
   const { tab } = await appInTabs(getRxStorageDexie)
   const frozen = freezableWorld(realWorld())

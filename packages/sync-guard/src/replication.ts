@@ -64,6 +64,11 @@ const LEASE = 'lease'
 /** Under this name the guard's store has a hash of the id of the user whose database it is. */
 export const OWNER = 'owner'
 
+/** From now on whoever leads with this database under an older number may not send. */
+export async function fenceOff(store: GuardStore): Promise<void> {
+  await store.write(LEASE, ((await store.read<number>(LEASE)) ?? 0) + 1)
+}
+
 /** One guarded replication: what the app asked for, and RxDB's replication state while one runs. Made anew for every run, never paused. */
 export class Replication {
   readonly plan: ReplicationPlan
@@ -261,7 +266,7 @@ export class Replication {
 
   /** From now on whoever leads under an older number may not send. */
   async fenceOff(): Promise<void> {
-    await (await this.#deps.store).write(LEASE, (await this.leaseNumber()) + 1)
+    await fenceOff(await this.#deps.store)
   }
 
   /**

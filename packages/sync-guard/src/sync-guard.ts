@@ -27,7 +27,7 @@ import type { Origin } from './lane.ts'
 import { OldStores } from './old-stores.ts'
 import { Pacer } from './pacer.ts'
 import { DEFAULT_POLICY, type SyncPolicy } from './policy.ts'
-import { OWNER, Replication } from './replication.ts'
+import { fenceOff, OWNER, Replication } from './replication.ts'
 import type { AnyCollection, Doc } from './replication-meta.ts'
 import type { ReplicateOptions } from './replication-options.ts'
 import { attachedPlan, ownPlan, type ReplicationPlan } from './replication-plan.ts'
@@ -208,11 +208,12 @@ class Guard implements SyncGuard {
         if (this.#database?.name === databaseName) this.#database.oldStores = oldStores
         await this.#carryOver(oldStores)
       },
-      stopOlderTabs: async (versions) => {
+      stopOlderTabs: async (versions, database) => {
         this.#waitsForOlderTabs = true
         this.#shown.changed({ atOnce: true })
         this.#journal.tell({ type: 'app-update', state: 'waiting' })
         const silentTabs = await this.#tabs.ask({ kind: 'update', databaseName, versions }, this.#tabDeadlineMs)
+        await fenceOff(await this.#storeOf(database)) // for one that is frozen and wakes later
         this.#waitsForOlderTabs = false
         this.#shown.changed({ atOnce: true })
         this.#journal.tell({ type: 'app-update', state: 'taken-over', silentTabs })
@@ -236,7 +237,7 @@ class Guard implements SyncGuard {
     this.#tabs.tell({ kind: 'stepped-aside', databaseName: database.name })
   }
 
-  /** What was said while this tab stood still may never arrive; what is stored does. */
+  /** What was said while this tab stood still may come late or never; what is stored is there. */
   async #noticeUpdate(): Promise<void> {
     const database = await this.#database?.opening.catch(() => undefined)
     if (database && !this.#conductor.outdated) await this.#stepAside(await storedVersions(database))

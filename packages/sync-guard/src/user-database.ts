@@ -20,7 +20,7 @@ export interface OpenDatabaseOptions extends Omit<RxDatabaseCreator, 'name'> {
 /** How a new version of the app takes over from an old one that is open in other tabs. */
 export interface AppUpdate {
   /** Makes tabs with older versions of these collections stop writing and halt. Resolves when they have, or did not answer in time. */
-  readonly stopOlderTabs: (versions: Readonly<Record<string, number>>) => Promise<void>
+  readonly stopOlderTabs: (versions: Readonly<Record<string, number>>, database: RxDatabase) => Promise<void>
   readonly oldStores: (database: RxDatabase) => Promise<OldStores>
   readonly carryOver: (oldStores: OldStores) => Promise<void>
   readonly nowMs: () => number
@@ -45,7 +45,8 @@ export async function openUserDatabase(
     const versionOf = (its: StoredCollection) => collections[its.name]?.schema.version ?? 0
     if (stored.some((one) => one.version > versionOf(one))) throw appOutdated()
     const outgrown = stored.filter((one) => one.version < versionOf(one))
-    if (outgrown.length > 0) await update.stopOlderTabs(Object.fromEntries(outgrown.map((one) => [one.name, versionOf(one)])))
+    const newVersions = Object.fromEntries(outgrown.map((one) => [one.name, versionOf(one)]))
+    if (outgrown.length > 0) await update.stopOlderTabs(newVersions, database)
 
     const oldStores = await update.oldStores(database)
     await oldStores.remember(outgrown, update.nowMs())

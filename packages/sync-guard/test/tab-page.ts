@@ -1,5 +1,5 @@
 /** What each tab of the tests with real tabs runs: version 0 or 1 of the same app. */
-import { addRxPlugin, type RxCollectionCreator } from 'rxdb/plugins/core'
+import { addRxPlugin, type RxCollectionCreator, type WithDeleted } from 'rxdb/plugins/core'
 import { RxDBMigrationSchemaPlugin } from 'rxdb/plugins/migration-schema'
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
 import { BehaviorSubject } from 'rxjs'
@@ -37,11 +37,12 @@ const noteSchema = {
   required: ['id', 'text'],
 } as const
 
+const shouting = <T extends Note>(note: T) => ({ ...note, shout: note.text.toUpperCase() })
 const versions: Record<string, RxCollectionCreator> = {
   '0': { schema: noteSchema },
   '1': {
     schema: { ...noteSchema, version: 1, properties: { ...noteSchema.properties, shout: { type: 'string' } } },
-    migrationStrategies: { 1: (note: Note) => ({ ...note, shout: note.text.toUpperCase() }) },
+    migrationStrategies: { 1: shouting },
   },
 }
 
@@ -67,10 +68,17 @@ const db = await guard.openDatabase<NotesDatabase>({
   multiInstance: true,
   collections: { notes: versions[query.get('version') ?? '0'] ?? { schema: noteSchema } },
 })
+const { pull, push, ...http } = httpReplication<Note>({ server: location.origin, collection: 'notes' })
+// The server is not updated with the app: it has notes as version 0 knows them.
+const fromServer = (note: unknown) => shouting(note as WithDeleted<Note>)
+const toServer = ({ id, text, _deleted }: WithDeleted<Note>) => ({ id, text, _deleted })
+const isNew = query.get('version') === '1'
 guard.replicate({
   collection: db.notes,
   replicationIdentifier: 'notes',
-  ...httpReplication<Note>({ server: location.origin, collection: 'notes' }),
+  ...http,
+  pull: { ...pull, ...(isNew && { modifier: fromServer }) },
+  ...(push && { push: { ...push, ...(isNew && { modifier: toServer }) } }),
 })
 
 window.tab = {
