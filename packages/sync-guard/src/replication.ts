@@ -294,6 +294,12 @@ export class Replication {
     this.#run?.state.reSync()
   }
 
+  /** Another tab, the one that leads, had pulled everything then. */
+  notePulled(atMs: number): void {
+    this.#pulledAtMs = Math.max(this.#pulledAtMs ?? 0, atMs)
+    this.#firstSyncDone = true
+  }
+
   /** Puts documents back to what the server has: those given, or every one that is pending or refused. */
   async discard(ids: readonly string[] = this.pending.unacknowledgedIds): Promise<void> {
     if (!this.plan.pushes) return

@@ -35,8 +35,8 @@ import { ShownState } from './shown-state.ts'
 import { SyncError } from './sync-error.ts'
 import { eventJournal, type SyncEvent } from './sync-events.ts'
 import { loginRequiredReason, type SyncSession } from './sync-session.ts'
-import { type Activity, type SyncState, syncStateOf, worstActivity } from './sync-state.ts'
-import { type TabMessage, Tabs } from './tabs.ts'
+import { type SyncState, syncStateOf, worstActivity } from './sync-state.ts'
+import { type SyncNews, type TabMessage, Tabs } from './tabs.ts'
 import { type AppUpdate, appOutdated, databaseNameOf, type OpenDatabaseOptions, openUserDatabase, storedVersions } from './user-database.ts'
 import { refuseWrites } from './write-barrier.ts'
 
@@ -71,11 +71,11 @@ class Guard implements SyncGuard {
   #parted: Promise<void> = Promise.resolve()
   #openWrites: (() => void) | undefined
   #waitsForOlderTabs = false
-  #elsewhere: { readonly user: string; readonly activity: Activity; readonly heardAtMs: number } | undefined
+  #elsewhere: (SyncNews & { readonly heardAtMs: number }) | undefined
   #followingSinceMs = 0
   #beatAtMs: number
   #ending: Promise<EndReport> | undefined
-  #told: TabMessage | undefined
+  #told: SyncNews | undefined
 
   constructor({ id, session$, onLoginRequired, policy, eraser, world = realWorld() }: SyncGuardOptions) {
     this.#eraser = eraser
@@ -272,7 +272,8 @@ class Guard implements SyncGuard {
     const startedAtMs = this.#world.clock.nowMs()
     try {
       if (wasPaused) await this.resume()
-      for (const { replication } of this.#mine()) replication.reSync()
+      this.#pullNow()
+      if (this.#conductor.user !== undefined) this.#tabs.tell({ kind: 'once', user: this.#conductor.user })
       const done = (state: SyncState) =>
         state.pending.exact &&
         state.pending.count === 0 &&
@@ -449,10 +450,15 @@ class Guard implements SyncGuard {
         return this.#pauseHere(false)
       case 'activity':
         this.#elsewhere = { ...message, heardAtMs: this.#world.clock.monotonicMs() }
+        if (message.user === user) this.#notePulls(message.pulledAtMs)
         if (message.loginRequired !== undefined && this.#conductor.session && message.user === user) {
           this.#conductor.loginIsRequired(this.#conductor.session, message.loginRequired)
         }
         return this.#shown.changed({ atOnce: true })
+      case 'once':
+        if (message.user !== user) return
+        this.#hurryHere()
+        return this.#pullNow()
       case 'hurry':
         if (message.user === user) this.#hurryHere()
         return
@@ -620,10 +626,22 @@ class Guard implements SyncGuard {
     this.#conductor.tokens?.hurry()
   }
 
+  /** Nothing where no replication runs. */
+  #pullNow(): void {
+    for (const { replication } of this.#mine()) replication.reSync()
+  }
+
+  #notePulls(pulledAtMs: SyncNews['pulledAtMs']): void {
+    for (const { replication } of this.#mine()) {
+      const atMs = pulledAtMs[replication.name]
+      if (atMs !== undefined) replication.notePulled(atMs)
+    }
+  }
+
   #watchWorld(): (() => void)[] {
     const wake = () => {
       this.#hurryHere()
-      for (const { replication } of this.#mine()) replication.reSync()
+      this.#pullNow()
     }
     const sleep = (asleep: boolean) => {
       this.#conductor.asleep = asleep
@@ -682,8 +700,14 @@ class Guard implements SyncGuard {
   #tellActivity({ again = false } = {}): void {
     const { user, leads, loginRequired } = this.#conductor
     if (user === undefined || !(leads || loginRequired !== undefined)) return
-    const activity = worstActivity(this.#mine().map(({ replication }) => replication.state))
-    const told: TabMessage = { kind: 'activity', user, activity, ...(loginRequired !== undefined && { loginRequired }) }
+    const states = this.#mine().map(({ replication }) => [replication.name, replication.state] as const)
+    const told: SyncNews = {
+      kind: 'activity',
+      user,
+      activity: worstActivity(states.map(([, state]) => state)),
+      pulledAtMs: Object.fromEntries(states.flatMap(([name, { pulledAtMs }]) => (pulledAtMs === undefined ? [] : [[name, pulledAtMs]]))),
+      ...(loginRequired !== undefined && { loginRequired }),
+    }
     if (!again && deepEqual(told, this.#told)) return
     this.#told = told
     this.#tabs.tell(told)

@@ -2,19 +2,19 @@ import { type LifecycleSignal, realmLocks, realWorld, type World } from '@nightl
 import { getRxStorageMemory } from 'rxdb/plugins/storage-memory'
 import { expect, onTestFinished, test } from 'vitest'
 import { freezableWorld } from '../test/freezable-world.ts'
-import { eventually, FakeSession, freshName, pause, synced, type TestApp, testApp } from '../test/guarded-app.ts'
+import { eventually, FakeSession, freshName, pause, synced, testApp } from '../test/guarded-app.ts'
 import { WireServer } from '../test/wire-server.ts'
 
 /** Two guards that share locks, messages and storage, as two tabs do. */
-async function twoTabs(options: { readonly canKeep?: boolean } = {}): Promise<{ server: WireServer; first: TestApp; second: TestApp }> {
-  const server = await WireServer.start()
-  onTestFinished(() => server.stop())
+async function twoTabs({ server: given, ...options }: { readonly canKeep?: boolean; readonly server?: WireServer } = {}) {
+  const server = given ?? (await WireServer.start())
+  if (!given) onTestFinished(() => server.stop())
   server.validTokens.add('token-1')
   const locks = realmLocks()
   const storage = getRxStorageMemory()
   const id = freshName('tabs')
   const databaseName = freshName('db')
-  const tab = () =>
+  const tab = (world: World) =>
     testApp({
       id,
       server,
@@ -22,11 +22,16 @@ async function twoTabs(options: { readonly canKeep?: boolean } = {}): Promise<{ 
       // RxDB refuses the same database twice in one realm; a copy of the storage under another name stands for the other tab's own.
       storage: { ...storage, name: freshName('memory') },
       session: new FakeSession('ada', 'token-1', { databaseName, ...options }),
-      world: { ...realWorld(), locks: { ...locks, acrossTabs: true } },
+      world,
     })
-  const first = await tab()
-  await first.until(synced)
-  return { server, first, second: await tab() }
+  const world = { ...realWorld(), locks: { ...locks, acrossTabs: true } }
+  const { world: firstWorld, freeze, thaw } = freezableWorld(world)
+  const first = await tab(firstWorld)
+  await eventually(() => first.events.some(({ type }) => type === 'started'))
+  if (!given) await first.until(synced)
+  const second = await tab(world)
+  onTestFinished(thaw) // a frozen tab cannot end
+  return { server, first, second, freeze }
 }
 
 test('one tab replicates; the other writes, counts and shows the state', async () => {
@@ -172,4 +177,123 @@ test('a tab that becomes visible takes the lead from a hidden one', async () => 
   await eventually(() => second.events.some(({ type }) => type === 'started'))
   await second.db.notes.insert({ id: 'a', text: 'x' })
   await eventually(() => server.document('notes', 'a') !== undefined)
+})
+
+const pulls = (server: WireServer) => server.requests.filter(({ action }) => action === 'pull').length
+
+test('once() in a tab that does not replicate is a pass of the one that does', async () => {
+  const { server, first, second } = await twoTabs()
+  await second.until(synced)
+  const before = pulls(server)
+
+  await second.guard.once({ timeoutMs: 3_000 })
+
+  expect(pulls(server)).toBeGreaterThan(before)
+  expect(second.events.filter(({ type }) => type === 'started')).toEqual([])
+  expect(second.guard.state.collections.notes?.pulledAtMs).toBe(first.guard.state.collections.notes?.pulledAtMs)
+})
+
+test('once() from another tab uploads what was written there and brings what the server has', async () => {
+  const server = await WireServer.start()
+  onTestFinished(() => server.stop())
+  server.fault = ({ action }) => (action === 'stream' ? new Promise(() => {}) : undefined) // nobody hears of a change
+  const { first, second } = await twoTabs({ server })
+  await second.until(synced)
+  server.put('notes', { id: 'theirs', text: 'x' })
+  await second.db.notes.insert({ id: 'mine', text: 'y' })
+
+  await second.guard.once({ timeoutMs: 3_000 })
+
+  expect(server.document('notes', 'mine')).toBeDefined()
+  expect(await first.db.notes.findOne('theirs').exec()).not.toBeNull()
+})
+
+test('G7: once() in a paused app, from whichever tab, syncs and leaves every tab paused', async () => {
+  const { server, first, second } = await twoTabs()
+  await first.guard.suspend()
+  server.put('notes', { id: 'theirs', text: 'x' })
+  await second.db.notes.insert({ id: 'mine', text: 'y' })
+
+  await second.guard.once({ timeoutMs: 3_000 })
+
+  expect(server.document('notes', 'mine')).toBeDefined()
+  expect(first.guard.state).toMatchObject({ kind: 'halted', by: 'app' })
+  expect(second.guard.state).toMatchObject({ kind: 'halted', by: 'app' })
+  const sent = server.requests.length
+  await first.db.notes.insert({ id: 'later', text: 'z' })
+  await pause(60)
+  expect(server.requests.length).toBe(sent)
+})
+
+test('once() that is aborted in another tab rejects at once and leaves a paused app paused', async () => {
+  const { server, first, second } = await twoTabs()
+  await first.guard.suspend()
+  server.fault = ({ action }) => (action === 'pull' ? new Promise(() => {}) : undefined)
+  const aborting = new AbortController()
+  const before = pulls(server)
+  const once = second.guard.once({ timeoutMs: 60_000, signal: aborting.signal })
+  await eventually(() => pulls(server) > before)
+
+  aborting.abort()
+
+  await expect(once).rejects.toMatchObject({ code: 'upload-unavailable', message: 'Sync did not complete: aborted.' })
+  expect(first.guard.state).toMatchObject({ kind: 'halted', by: 'app' })
+  expect(second.guard.state).toMatchObject({ kind: 'halted', by: 'app' })
+})
+
+test('once() rejects in another tab as soon as the one that replicates finds the server away', async () => {
+  const { server, second } = await twoTabs()
+  await second.until(synced)
+  server.fault = () => ({ status: 503, body: {} })
+  server.cutStreams()
+
+  await expect(second.guard.once({ timeoutMs: 60_000 })).rejects.toMatchObject({ message: 'Sync did not complete: offline.' })
+})
+
+test('once() goes on when the tab that replicates closes half way', async () => {
+  const { server, first, second } = await twoTabs()
+  await second.until(synced)
+  let held = true
+  server.fault = ({ action }) => (action === 'pull' && held ? new Promise(() => {}) : undefined)
+  const before = pulls(server)
+  const once = second.guard.once({ timeoutMs: 60_000 })
+  await eventually(() => pulls(server) > before)
+
+  held = false
+  await first.guard.dispose()
+  await once
+
+  expect(second.events.some(({ type }) => type === 'started')).toBe(true)
+})
+
+test('once() and flush() take the lease from a tab that replicates and has fallen silent', { timeout: 20_000 }, async () => {
+  const { server, second, freeze } = await twoTabs()
+  await second.until(synced)
+  await eventually(() => second.guard.state.kind === 'synced')
+  freeze()
+  server.fault = ({ action }) => (action === 'push' && !second.events.some(({ type }) => type === 'started') ? 'never-answer' : undefined)
+  await second.db.notes.insert({ id: 'a', text: 'x' })
+
+  const [report] = await Promise.all([second.guard.flush({ timeoutMs: 15_000 }), second.guard.once({ timeoutMs: 15_000 })])
+
+  expect(report).toMatchObject({ pending: 0, stoppedBy: 'done' })
+  expect(second.events.some(({ type }) => type === 'started')).toBe(true)
+  expect(server.document('notes', 'a')).toBeDefined()
+})
+
+test('firstSync() resolves in a tab that was opened while another one pulled for the first time', async () => {
+  const server = await WireServer.start()
+  onTestFinished(() => server.stop())
+  let answer: () => void = () => {}
+  const answered = new Promise<undefined>((resolve) => {
+    answer = () => resolve(undefined)
+  })
+  server.fault = ({ action }) => (action === 'pull' ? answered : undefined)
+  const { second } = await twoTabs({ server })
+  const synced = second.guard.firstSync(second.db.notes)
+
+  answer()
+  await synced
+
+  expect(second.events.filter(({ type }) => type === 'started')).toEqual([])
 })

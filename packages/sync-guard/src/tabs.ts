@@ -5,12 +5,22 @@ import type { Activity } from './sync-state.ts'
 export type TabMessage =
   | { readonly kind: 'hello' | 'here'; readonly paused: boolean }
   | { readonly kind: 'bye' }
-  | { readonly kind: 'activity'; readonly user: string; readonly activity: Activity; readonly loginRequired?: string }
+  | SyncNews
   | { readonly kind: 'suspend' | 'resume' }
   | { readonly kind: 'wipe' | 'stepped-aside'; readonly databaseName: string }
   /** The sender has newer versions of these collections and is about to migrate them. */
   | { readonly kind: 'update'; readonly databaseName: string; readonly versions: Readonly<Record<string, number>> }
-  | { readonly kind: 'leave' | 'left' | 'stay' | 'hurry' | 'hand-over'; readonly user: string }
+  | { readonly kind: 'leave' | 'left' | 'stay' | 'hurry' | 'once' | 'hand-over'; readonly user: string }
+
+/** How the tab that replicates is getting on. */
+export interface SyncNews {
+  readonly kind: 'activity'
+  readonly user: string
+  readonly activity: Activity
+  readonly loginRequired?: string
+  /** When each collection was pulled completely last. */
+  readonly pulledAtMs: Readonly<Record<string, number>>
+}
 
 interface Envelope {
   readonly from: string
