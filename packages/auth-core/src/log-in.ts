@@ -4,6 +4,7 @@ import { AuthError } from './errors.ts'
 import { given } from './given.ts'
 import type { Challenge, Grant, ProfileAnswer, UserRecordDraft } from './ports.ts'
 import { randomId } from './random-id.ts'
+import { withRevocation } from './revocation-outbox.ts'
 import { type Session, sessionAfter } from './session.ts'
 import { type DeviceRecord, type UserKey, type UserRecord, type VaultContents, withoutIntent } from './user-record.ts'
 
@@ -21,7 +22,7 @@ function isChallenge(answer: Grant | Challenge): answer is Challenge {
 
 /**
  * Stores what the server granted, in the record the user has or else under `newKey`: the user's record, then the device record that makes it current (the commit point). A crash between the two
- * leaves a record with an epoch the device never reached, which the next start takes back (S6). Tells the handle of the session it replaced.
+ * leaves a record with an epoch the device never reached, which the next start takes back (S6). The revocation of the session it replaced is queued with the commit.
  *
  * @param mayCommit a last look at the device record; the log-in is taken back if it says no
  * @throws {AuthError} `conflict` if it said no
@@ -32,7 +33,7 @@ export async function storeLogIn(
   grant: Grant,
   credentials: Credentials,
   mayCommit: (device: DeviceRecord) => boolean,
-): Promise<{ readonly record: UserRecord; readonly replaced: string | undefined }> {
+): Promise<UserRecord> {
   const { directory, serverClock, world } = context
   if (grant.serverOffsetMs !== undefined) serverClock.learn(grant.serverOffsetMs)
   const session = sessionAfter(grant, serverClock.nowMs())
@@ -76,10 +77,16 @@ export async function storeLogIn(
   const isShared = credentials.provider === 'anonymous' && credentials.reuse
   const { currentUser } = await directory.updateDevice((device) =>
     mayCommit(device)
-      ? { ...device, epoch: Math.max(device.epoch, record.epoch), currentUser: key, ...(isShared && { anonymous: key }) }
+      ? {
+          ...device,
+          epoch: Math.max(device.epoch, record.epoch),
+          currentUser: key,
+          ...(isShared && { anonymous: key }),
+          ...(replaced !== undefined && replaced !== grant.revokeHandle && { outbox: withRevocation(device.outbox, replaced, context) }),
+        }
       : null,
   )
-  if (currentUser === key) return { record, replaced }
+  if (currentUser === key) return record
   await directory.removeUser(key, ({ revision }) => revision === record.revision)
   throw new AuthError('conflict', 'Another tab logged in at the same moment. Try again.')
 }

@@ -175,13 +175,11 @@ export class LogIns {
       const known = await directory.findByTag(await directory.tag('user-id', grant.userId))
       const key = known?.key ?? (randomId(world.random) as UserKey)
       await this.#admit(key, grant, credentials)
-      const { record, replaced } = await holdWhileAlive(this.#context, 'log-in', () =>
-        storeLogIn(this.#context, key, grant, credentials, mayCommit),
-      )
+      const record = await holdWhileAlive(this.#context, 'log-in', () => storeLogIn(this.#context, key, grant, credentials, mayCommit))
       await this.#dropKeys(currentUser, record.key)
       this.#view.show()
       this.#view.tell('logged-in', record.key)
-      if (replaced !== grant.revokeHandle) await this.#outbox.queue(replaced)
+      void this.#outbox.deliver()
       if (!grant.identities) await this.#readProfile(record.key, grant.accessToken)
       return this.#view.userOf(record)
     } catch (error) {

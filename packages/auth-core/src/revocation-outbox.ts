@@ -73,9 +73,19 @@ export class RevocationOutbox {
 }
 
 /** Sees to it that the session's end is told, now or after a restart. */
-export async function queueRevocation({ directory, world }: AppContext, revokeHandle: string): Promise<void> {
-  const entry = { id: randomId(world.random), revokeHandle, queuedAtMs: world.clock.nowMs() }
-  await directory.updateDevice((device) =>
-    device.outbox.some((queued) => queued.revokeHandle === revokeHandle) ? null : { ...device, outbox: [...device.outbox, entry] },
-  )
+export async function queueRevocation(context: AppContext, revokeHandle: string): Promise<void> {
+  await context.directory.updateDevice((device) => {
+    const outbox = withRevocation(device.outbox, revokeHandle, context)
+    return outbox === device.outbox ? null : { ...device, outbox }
+  })
+}
+
+/** The outbox with one more handle, unless it is in there. */
+export function withRevocation(
+  outbox: readonly PendingRevocation[],
+  revokeHandle: string,
+  { world }: Pick<AppContext, 'world'>,
+): readonly PendingRevocation[] {
+  if (outbox.some((queued) => queued.revokeHandle === revokeHandle)) return outbox
+  return [...outbox, { id: randomId(world.random), revokeHandle, queuedAtMs: world.clock.nowMs() }]
 }
