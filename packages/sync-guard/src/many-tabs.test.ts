@@ -25,6 +25,18 @@ inChromium(
   },
 )
 
+inChromium('once() in any of three tabs uploads what was written there, and one of them replicates', { timeout: 60_000 }, async () => {
+  const { server, pages } = await tabs(3)
+  for (const [i, page] of pages.entries()) {
+    await page.evaluate(async (id) => {
+      await window.tab.write(id)
+      await window.tab.once()
+    }, `from-${i}`)
+    expect(server.document('notes', `from-${i}`)).toBeDefined()
+  }
+  expect(await leaders(pages)).toBe(1)
+})
+
 inChromium('when the tab that replicates is closed another one goes on', { timeout: 60_000 }, async () => {
   const { server, pages } = await tabs(2)
   await pages[0]?.close()

@@ -13,6 +13,7 @@ export interface TabApi {
   leads(): boolean
   pending(): Promise<number>
   notes(): Promise<Record<string, unknown>[]>
+  once(): Promise<void>
   end(): Promise<EndReport>
   /** What was reported as stored, and the code of the refusal. */
   writeUntilRefused(prefix: string): Promise<{ readonly stored: string[]; readonly refusal: string }>
@@ -90,6 +91,7 @@ window.tab = {
   leads: () => leads,
   pending: async () => (await guard.pendingWrites()).count,
   notes: async () => (await db.notes.find().exec()).map((note) => note.toJSON()),
+  once: () => guard.once(),
   end: () => guard.end(),
   writeUntilRefused: async (prefix) => {
     const stored: string[] = []
