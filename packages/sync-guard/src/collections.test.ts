@@ -66,7 +66,7 @@ async function appWith({ collection, keyOf = ({ id }) => String(id), directions 
     collections: { things: collection },
   })
   const options: ReplicateOptions<Stored, { at: number }> = {
-    collection: db.things as never,
+    collection: db.things,
     replicationIdentifier: 'things',
     ...(directions.includes('pull') && {
       pull: { handler: async (checkpoint, limit) => server.pull(checkpoint?.at ?? 0, limit) },

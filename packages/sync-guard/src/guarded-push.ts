@@ -2,9 +2,10 @@ import type { ReplicationPushHandler } from 'rxdb/plugins/core'
 import type { Conversion } from './conversion.ts'
 import type { Freshness } from './freshness.ts'
 import type { Lane } from './lane.ts'
+import { isOutgrown } from './migrate-state.ts'
 import { batchesByBytes } from './push-batches.ts'
 import type { RejectedWrites } from './rejected-writes.ts'
-import type { Doc, DocState } from './replication-meta.ts'
+import type { AnyCollection, Doc, DocState } from './replication-meta.ts'
 import type { GuardedPushHandler, PushAnswer, PushRow, RejectedRow } from './replication-options.ts'
 import type { RevokedScopes } from './revoked-scopes.ts'
 import type { SentNotes } from './sent-notes.ts'
@@ -19,7 +20,7 @@ export interface GuardedPushOptions {
   readonly idOf: (document: DocState) => string
   /** Rows that it refuses are set aside without asking the server. */
   readonly scopes: RevokedScopes
-  readonly collection: string
+  readonly collection: AnyCollection
   readonly maxBytes: number
   readonly isEqual: (a: DocState, b: DocState) => boolean
   readonly rejected: RejectedWrites
@@ -38,7 +39,8 @@ export interface RefusedRow extends RejectedRow {
  * and throws the answer away.
  */
 export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler<Doc> {
-  const { lane, handler, conversion, notes, freshness, idOf, tell, collection, scopes } = options
+  const { lane, handler, conversion, notes, freshness, idOf, tell, scopes } = options
+  const collection = options.collection.name
 
   /** The master states of rows in conflict, or `undefined` if the gate closed on the way. */
   const deliver = async (rows: PushRow<Doc>[]): Promise<DocState[] | undefined> => {
@@ -112,12 +114,14 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
     const rowOf = new Map(rows.map((row) => [idOf(row.newDocumentState), row]))
     const foreign: DocState[] = []
     const again: PushRow<Doc>[] = []
+    let recognised = 0
     for (const master of conversion.readConflicts(conflicts)) {
       const row = rowOf.get(idOf(master))
-      if (!row || !(await isOwn(master))) foreign.push(master)
+      const own = row !== undefined && (await isOwn(master))
+      if (own) recognised += 1
+      if (!row || !(own || (await isAssumed(row, master)))) foreign.push(master)
       else if (!(await isSame(row.newDocumentState, master))) again.push({ ...row, assumedMasterState: master })
     }
-    const recognised = conflicts.length - foreign.length
     if (recognised > 0) tell({ type: 'repeated-push-recognised', collection, documents: recognised })
 
     const refused = rejected.flatMap(({ id, code }) => {
@@ -148,6 +152,12 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
     const id = idOf(master)
     for (const sent of notes.sentStates(id)) if (await isSame(sent, master)) return true
     return notes.outgrownStates(id).some((sent) => options.isEqual(sent, master))
+  }
+
+  /** The server has what we thought, only in the shape from before an update of the app. */
+  const isAssumed = async ({ assumedMasterState: assumed }: PushRow<Doc>, master: DocState): Promise<boolean> => {
+    if (!assumed || options.isEqual(assumed, master)) return false
+    return isOutgrown(master, assumed, options.collection, options.isEqual)
   }
 
   return async (captured) => {

@@ -143,6 +143,26 @@ test('a refused write that the app drops in its migration is listed no more', as
   expect((await guard.rejectedWrites.list()).map(({ documentId }) => documentId)).toEqual(['edited'])
 })
 
+test('G3: the first edit of a document after an update reaches a server that still has it in the old shape; a real conflict stays one', async () => {
+  const { server, open } = await updatedApp()
+  const first = await open(0)
+  await first.db.notes.bulkInsert(['a', 'b', 'untouched'].map((id) => ({ id, text: 'one' })))
+  await first.until((state) => synced(state) && server.documents('notes').length === 3)
+  await first.guard.dispose()
+
+  server.fault = ({ action }) => (action === 'stream' || action === 'pull' ? 'cut-before' : undefined)
+  server.put('notes', { id: 'b', text: 'by somebody else' })
+  const second = await open(2)
+  await second.db.notes.findOne('a').incrementalPatch({ text: 'two' })
+  await second.db.notes.findOne('b').incrementalPatch({ text: 'two' })
+  await eventually(async () => (await second.guard.pendingWrites()).count === 0)
+
+  expect(server.document('notes', 'a')).toMatchObject({ text: 'two', shout: 'ONE', seen: false })
+  expect((await second.db.notes.findOne('a').exec())?.text).toBe('two')
+  expect(server.document('notes', 'b')).toMatchObject({ text: 'by somebody else' })
+  expect(server.document('notes', 'untouched')).toEqual({ id: 'untouched', text: 'one', _deleted: false })
+})
+
 for (const server of ['is updated with the app', 'is not'] as const) {
   test(`G3: a push of unknown outcome is known as our own after an update, and a newer edit stays, when the server ${server}`, async () => {
     const app = await updatedApp()
