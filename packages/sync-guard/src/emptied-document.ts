@@ -38,8 +38,7 @@ function nothing(schema: ValueSchema | undefined): unknown {
   if ('const' in schema) return schema.const
   if (schema.enum) return schema.enum[0]
   const types = [schema.type ?? []].flat()
-  if (types.includes('null')) return null
-  switch (types[0]) {
+  switch (types.includes('null') ? 'null' : (types[0] ?? 'null')) {
     case 'string':
       return ' '.repeat(schema.minLength ?? 0)
     case 'number':
@@ -51,7 +50,6 @@ function nothing(schema: ValueSchema | undefined): unknown {
       return []
     case 'object':
       return Object.fromEntries((schema.required ?? []).map((field) => [field, nothing(schema.properties?.[field])]))
-    case undefined:
     default:
       return null
   }

@@ -234,7 +234,7 @@ export class Replication {
         nowMs: () => world.clock.nowMs(),
         idOf,
         scopes,
-        collection: name,
+        collection: plan.collection,
         maxBytes: policy.pushBytes,
         isEqual,
         stopped,
