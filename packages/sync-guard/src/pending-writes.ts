@@ -31,7 +31,7 @@ export class PendingWrites {
   readonly #rejected = new Set<string>()
   readonly #dirty = new Set<string>()
   readonly #meta: Promise<ReplicationMeta>
-  readonly #setAside: () => Promise<Record<string, RejectedWrite>>
+  readonly #setAside: () => Promise<ReadonlyMap<string, RejectedWrite>>
   readonly #isWritable: () => Promise<(state: DocState) => boolean>
   #scanned = false
   #looking = false
@@ -44,7 +44,7 @@ export class PendingWrites {
     readonly collection: AnyCollection
     readonly meta: Promise<ReplicationMeta>
     /** Writes the server refused; a document that is still as it was refused does not count as pending. */
-    readonly setAside: () => Promise<Record<string, RejectedWrite>>
+    readonly setAside: () => Promise<ReadonlyMap<string, RejectedWrite>>
     /** A document of which it is not so counts as refused without being sent. */
     readonly isWritable: () => Promise<(state: DocState) => boolean>
     readonly initialCheckpoint?: unknown
@@ -156,7 +156,7 @@ export class PendingWrites {
   #scan(range: 'tail' | 'all', initialCheckpoint?: unknown): Promise<void> {
     return this.#read(async (meta) => {
       const found = await meta.scan(range, initialCheckpoint)
-      const aside = Object.keys(await this.#setAside())
+      const aside = (await this.#setAside()).keys()
       const others = new Set([...this.#pending, ...this.#rejected, ...aside].filter((id) => !found.has(id)))
       const unacknowledged = new Map([...found, ...(await meta.unacknowledged([...others]))])
       await this.#sort([...others, ...found.keys()], unacknowledged)
@@ -192,7 +192,7 @@ export class PendingWrites {
     const { isEqual } = this.#collection.conflictHandler
     for (const id of looked) {
       const state = unacknowledged.get(id)
-      const refused = aside[id]
+      const refused = aside.get(id)
       const isAsRefused = () =>
         refused !== undefined && !refused.retrying && isEqual(refused.state, state as DocState, 'nightlatch-rejected')
       const isRefused = state !== undefined && (!isWritable(state) || isAsRefused())

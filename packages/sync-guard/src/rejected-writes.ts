@@ -38,20 +38,20 @@ export class RejectedWrites {
     this.#token = token
   }
 
-  async list(): Promise<Record<string, RejectedWrite>> {
-    const stored = (await this.#store.read<Record<string, RejectedWrite>>(this.#name)) ?? {}
+  async list(): Promise<Map<string, RejectedWrite>> {
+    const stored = (await this.#store.read<readonly (readonly [string, RejectedWrite])[]>(this.#name)) ?? []
     const today = this.#version
-    if (Object.values(stored).every(({ version }) => version >= today)) return stored
-    const entries = Object.entries(stored).map(async ([id, write]) => [id, await this.#inShapeOfToday(id, write)] as const)
-    return Object.fromEntries((await Promise.all(entries)).filter((entry): entry is [string, RejectedWrite] => entry[1] !== undefined))
+    if (stored.every(([, { version }]) => version >= today)) return new Map(stored)
+    const entries = stored.map(async ([id, write]) => [id, await this.#inShapeOfToday(id, write)] as const)
+    return new Map((await Promise.all(entries)).filter((entry): entry is [string, RejectedWrite] => entry[1] !== undefined))
   }
 
   async setAside(refused: readonly RefusedRow[], atMs: number): Promise<void> {
     const known = await this.list()
     for (const { id, code, row } of refused) {
-      known[id] = { code, atMs, version: this.#version, state: row.newDocumentState, assumed: row.assumedMasterState ?? null }
+      known.set(id, { code, atMs, version: this.#version, state: row.newDocumentState, assumed: row.assumedMasterState ?? null })
     }
-    await this.#store.write(this.#name, known)
+    await this.#save(known)
     const assumed = await this.#meta.assumed(refused.map(({ id }) => id))
     const rows = refused.map(({ id, row }) => {
       const previous = assumed.get(id)
@@ -66,7 +66,7 @@ export class RejectedWrites {
   async restore(rows: readonly PushRow<Doc>[], idOf: (document: DocState) => string): Promise<PushRow<Doc>[]> {
     const known = await this.list()
     return rows.map((row) => {
-      const rejected = known[idOf(row.newDocumentState)]
+      const rejected = known.get(idOf(row.newDocumentState))
       if (rejected?.assumed !== null || rejected === undefined) return row
       return { newDocumentState: row.newDocumentState }
     })
@@ -75,16 +75,20 @@ export class RejectedWrites {
   async retry(ids: readonly string[]): Promise<void> {
     const known = await this.list()
     for (const id of ids) {
-      const rejected = known[id]
-      if (rejected) known[id] = { ...rejected, retrying: true }
+      const rejected = known.get(id)
+      if (rejected) known.set(id, { ...rejected, retrying: true })
     }
-    await this.#store.write(this.#name, known)
+    await this.#save(known)
   }
 
   async forget(ids: readonly string[]): Promise<void> {
     const known = await this.list()
-    const left = Object.entries(known).filter(([id]) => !ids.includes(id))
-    if (left.length < Object.keys(known).length) await this.#store.write(this.#name, Object.fromEntries(left))
+    const gone = ids.filter((id) => known.delete(id))
+    if (gone.length > 0) await this.#save(known)
+  }
+
+  #save(writes: ReadonlyMap<string, RejectedWrite>): Promise<void> {
+    return this.#store.write(this.#name, [...writes])
   }
 
   /**

@@ -306,7 +306,9 @@ export class Replication {
     const rejected = await this.rejected
     const known = await rejected.list()
     const keepsRevoked = this.#deps.policy.revokedScopes === 'keep'
-    const neverThere = new Set(ids.filter((id) => known[id]?.assumed === null || (known[id]?.code === 'scope_revoked' && !keepsRevoked)))
+    const neverThere = new Set(
+      ids.filter((id) => known.get(id)?.assumed === null || (known.get(id)?.code === 'scope_revoked' && !keepsRevoked)),
+    )
     await discardWrites(this.plan.collection, await this.#meta, ids, neverThere)
     await rejected.forget(ids)
     await this.pending.recount()
@@ -321,8 +323,8 @@ export class Replication {
   async listRejected(): Promise<RejectedEntry[]> {
     if (!this.plan.pushes) return []
     const rejected = await (await this.rejected).list()
-    const listed = Object.entries(rejected).map(([documentId, { code, atMs, state }]) => ({ documentId, code, atMs, state }))
-    const unasked = await (await this.#meta).unacknowledged(this.pending.rejectedIds.filter((id) => !Object.hasOwn(rejected, id)))
+    const listed = [...rejected].map(([documentId, { code, atMs, state }]) => ({ documentId, code, atMs, state }))
+    const unasked = await (await this.#meta).unacknowledged(this.pending.rejectedIds.filter((id) => !rejected.has(id)))
     const scopes = await this.#scopes
     const { countedAtMs } = this.pending.count
     for (const [documentId, state] of unasked) {
@@ -418,7 +420,7 @@ export class Replication {
       const meta = await this.#meta
       const tail = await meta.scan('tail', this.plan.initialPushCheckpoint)
       const refused = await (await this.rejected).list()
-      const stuck = [...(await meta.scan('all')).keys()].filter((id) => !tail.has(id) && !Object.hasOwn(refused, id))
+      const stuck = [...(await meta.scan('all')).keys()].filter((id) => !tail.has(id) && !refused.has(id))
       if (stuck.length > 0) {
         await touchWrites(this.plan.collection, stuck)
         this.#deps.tell({ type: 'stuck-writes-repaired', collection: this.name, documents: stuck.length })

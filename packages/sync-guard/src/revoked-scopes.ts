@@ -37,8 +37,8 @@ export class RevokedScopes {
 
   static async load(options: RevokedScopesOptions): Promise<RevokedScopes> {
     const name = nameOf(options.replicationIdentifier)
-    const revoked = await options.store.read<Record<string, Revocation>>(name)
-    return new RevokedScopes(options, name, new Map(Object.entries(revoked ?? {})))
+    const revoked = await options.store.read<readonly (readonly [string, Revocation])[]>(name)
+    return new RevokedScopes(options, name, new Map(revoked))
   }
 
   private constructor(options: RevokedScopesOptions, name: string, revoked: Map<string, Revocation>) {
@@ -149,7 +149,7 @@ export class RevokedScopes {
   }
 
   #save(): Promise<void> {
-    return this.#options.store.write(this.#name, Object.fromEntries(this.#revoked))
+    return this.#options.store.write(this.#name, [...this.#revoked])
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {

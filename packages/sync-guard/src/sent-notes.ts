@@ -34,7 +34,7 @@ export class SentNotes {
   static async load(store: GuardStore, collection: AnyCollection, replicationIdentifier: string, nonce: () => string): Promise<SentNotes> {
     const name = `sent|${replicationIdentifier}`
     const notes = new SentNotes(store, collection.schema.version, name, nonce)
-    for (const [id, note] of Object.entries((await store.read<Record<string, Note>>(name)) ?? {})) {
+    for (const [id, note] of (await store.read<readonly (readonly [string, Note])[]>(name)) ?? []) {
       notes.#notes.set(id, note)
       notes.#migrated.set(id, await inShapeOfToday(note.states, collection))
     }
@@ -97,7 +97,7 @@ export class SentNotes {
   }
 
   #save(): Promise<void> {
-    return this.#store.write(this.#name, Object.fromEntries(this.#notes))
+    return this.#store.write(this.#name, [...this.#notes])
   }
 }
 
