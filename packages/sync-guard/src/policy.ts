@@ -23,3 +23,8 @@ export const DEFAULT_POLICY: Required<SyncPolicy> = {
   pushBytes: 512 * 1024,
   revokedScopes: 'purge',
 }
+
+/** How long another tab may take to confirm that it has halted; 0: there are none. */
+export function tabDeadlineMs({ tabDeadlineMs: answerMs, pushDeadlineMs }: Required<SyncPolicy>): number {
+  return answerMs === 0 ? 0 : answerMs + pushDeadlineMs
+}

@@ -1,11 +1,10 @@
 import { realWorld, type World } from '@nightlatch/auth-core/world'
 import { deepEqual, defaultHashSha256, type RxDatabase } from 'rxdb/plugins/core'
-import { filter, firstValueFrom, type Observable } from 'rxjs'
+import type { Observable } from 'rxjs'
 import type { AttachFactory, AttachOptions, AttachParts } from './attach.ts'
 import { Conductor, type Registration } from './conductor.ts'
 import type { Erased, Eraser } from './eraser.ts'
-import { flush, waitForState } from './flush.ts'
-import { untilAborted } from './gate.ts'
+import { flush } from './flush.ts'
 import type {
   EndOptions,
   EndReport,
@@ -24,11 +23,13 @@ import type {
 } from './guard-api.ts'
 import { GuardStore } from './guard-store.ts'
 import type { Origin } from './lane.ts'
-import { OldStores } from './old-stores.ts'
+import { type LeaveParts, leave } from './leave.ts'
+import { onePass } from './one-pass.ts'
+import { OpenedDatabase } from './opened-database.ts'
 import { Pacer } from './pacer.ts'
-import { DEFAULT_POLICY, type SyncPolicy } from './policy.ts'
-import { fenceOff, OWNER, Replication } from './replication.ts'
-import type { AnyCollection, Doc } from './replication-meta.ts'
+import { DEFAULT_POLICY, type SyncPolicy, tabDeadlineMs } from './policy.ts'
+import { OWNER, Replication } from './replication.ts'
+import type { Doc } from './replication-meta.ts'
 import type { ReplicateOptions } from './replication-options.ts'
 import { attachedPlan, ownPlan, type ReplicationPlan } from './replication-plan.ts'
 import { ShownState } from './shown-state.ts'
@@ -37,20 +38,13 @@ import { eventJournal, type SyncEvent } from './sync-events.ts'
 import { loginRequiredReason, type SyncSession } from './sync-session.ts'
 import { type SyncState, syncStateOf, worstActivity } from './sync-state.ts'
 import { type SyncNews, type TabMessage, Tabs } from './tabs.ts'
-import { type AppUpdate, appOutdated, databaseNameOf, type OpenDatabaseOptions, openUserDatabase, storedVersions } from './user-database.ts'
+import { appOutdated, databaseNameOf, type OpenDatabaseOptions } from './user-database.ts'
+import { waitForFact } from './wait-for-state.ts'
 import { refuseWrites } from './write-barrier.ts'
 
 /** Guards the replication of one app on this device. Works in every tab; one of them replicates. */
 export function createSyncGuard(options: SyncGuardOptions): SyncGuard {
   return new Guard(options)
-}
-
-interface OpenedDatabase {
-  readonly name: string
-  readonly opening: Promise<RxDatabase>
-  readonly collections: ReadonlySet<AnyCollection>
-  /** Set once it is open. */
-  oldStores?: OldStores
 }
 
 class Guard implements SyncGuard {
@@ -168,79 +162,43 @@ class Guard implements SyncGuard {
   }
 
   #openDatabase(name: string, options: OpenDatabaseOptions): OpenedDatabase {
-    const collections = new Set<AnyCollection>()
-    // One tab after the other, so that none with an old version of the app slips in between the question and the migration.
-    const opening = this.#inTurn(name, () => openUserDatabase(name, options, this.#appUpdate(name))).then((database) => {
-      for (const collection of Object.values(database.collections)) collections.add(collection as AnyCollection)
-      this.#journal.tell({ type: 'database', state: 'opened' })
-      return database
+    const opened = new OpenedDatabase(name, options, {
+      world: this.#world,
+      tabs: this.#tabs,
+      tabDeadlineMs: tabDeadlineMs(this.#policy),
+      eraser: this.#eraser,
+      storeOf: (database) => this.#storeOf(database),
+      tell: this.#journal.tell,
+      waitsForOlderTabs: (waits) => {
+        this.#waitsForOlderTabs = waits
+        this.#shown.changed({ atOnce: true })
+      },
     })
-    const opened: OpenedDatabase = { name, opening, collections }
-    opening.catch(() => {
+    opened.opening.catch(() => {
       if (this.#database === opened) this.#database = undefined
     })
     return opened
   }
 
-  /** Not waiting for ever: a tab may freeze while it opens, and RxDB orders the migrations themselves. */
-  async #inTurn<T>(databaseName: string, open: () => Promise<T>): Promise<T> {
-    const impatience = new AbortController()
-    let begun = false
-    const stopTimer = this.#world.timers.start(OPENING_MS, () => impatience.abort(), { background: true })
-    const begin = () => {
-      begun = true
-      stopTimer()
-      return open()
-    }
-    try {
-      return await this.#world.locks.hold(`nightlatch-open:${databaseName}`, begin, { signal: impatience.signal })
-    } catch (error) {
-      if (begun || !impatience.signal.aborted) throw error
-      return await open()
-    }
-  }
-
-  #appUpdate(databaseName: string): AppUpdate {
-    return {
-      nowMs: () => this.#world.clock.nowMs(),
-      oldStores: async (database) => OldStores.load(database, await this.#storeOf(database)),
-      carryOver: async (oldStores) => {
-        if (this.#database?.name === databaseName) this.#database.oldStores = oldStores
-        await this.#carryOver(oldStores)
-      },
-      stopOlderTabs: async (versions, database) => {
-        this.#waitsForOlderTabs = true
-        this.#shown.changed({ atOnce: true })
-        this.#journal.tell({ type: 'app-update', state: 'waiting' })
-        const silentTabs = await this.#tabs.ask({ kind: 'update', databaseName, versions }, this.#tabDeadlineMs)
-        await fenceOff(await this.#storeOf(database)) // for one that is frozen and wakes later
-        this.#waitsForOlderTabs = false
-        this.#shown.changed({ atOnce: true })
-        this.#journal.tell({ type: 'app-update', state: 'taken-over', silentTabs })
-      },
-    }
-  }
-
-  async #carryOver(oldStores: OldStores): Promise<void> {
-    for (const carried of await oldStores.carryOver(this.#world.clock.nowMs())) this.#journal.tell({ type: 'carried-over', ...carried })
-  }
-
   /** A newer version of the app is about to migrate this database: from here on this tab only reads. */
-  async #stepAside(versions: Readonly<Record<string, number>>): Promise<void> {
-    const database = await this.#database?.opening.catch(() => undefined)
-    if (!database) return
-    const collections = [...(this.#database?.collections ?? [])] // RxDB may have closed them already
-    if (!collections.some(({ name, schema }) => schema.version < (versions[name] ?? 0))) return
+  async #stepAside({ name, collections }: OpenedDatabase): Promise<void> {
     this.#conductor.outdated = true
-    await Promise.all([this.#conductor.reconcile(), refuseWrites(collections, appOutdated)])
+    await Promise.all([this.#conductor.reconcile(), refuseWrites([...collections], appOutdated)])
     this.#journal.tell({ type: 'app-update', state: 'outdated' })
-    this.#tabs.tell({ kind: 'stepped-aside', databaseName: database.name })
+    this.#tabs.tell({ kind: 'stepped-aside', databaseName: name })
+  }
+
+  async #hearUpdate(databaseName: string, versions: Readonly<Record<string, number>>): Promise<void> {
+    const database = this.#database
+    if (database?.name !== databaseName || !(await database.isOlderThan(versions))) return
+    if (database === this.#database) await this.#stepAside(database)
   }
 
   /** What was said while this tab stood still may come late or never; what is stored is there. */
   async #noticeUpdate(): Promise<void> {
-    const database = await this.#database?.opening.catch(() => undefined)
-    if (database && !this.#conductor.outdated) await this.#stepAside(await storedVersions(database))
+    const database = this.#database
+    const outgrown = !this.#conductor.outdated && (await database?.isOutgrown())
+    if (outgrown && database && database === this.#database) await this.#stepAside(database)
   }
 
   async pendingWrites(): Promise<PendingReport> {
@@ -267,36 +225,32 @@ class Guard implements SyncGuard {
     return (await Promise.all(this.#mine().map(({ replication }) => replication.exportPending()))).flat()
   }
 
-  async once({ timeoutMs = 10_000, signal }: WaitOptions = {}): Promise<void> {
-    const wasPaused = this.#conductor.paused
-    const startedAtMs = this.#world.clock.nowMs()
-    try {
-      if (wasPaused) await this.resume()
-      this.#pullNow()
-      if (this.#conductor.user !== undefined) this.#tabs.tell({ kind: 'once', user: this.#conductor.user })
-      const done = (state: SyncState) =>
-        state.pending.exact &&
-        state.pending.count === 0 &&
-        this.#mine().every(({ replication: { plan, name } }) => !plan.pulls || (state.collections[name]?.pulledAtMs ?? 0) > startedAtMs)
-      const stoppedBy = await waitForState(
-        { world: this.#world, state$: this.state$, hurry: () => this.#hurry() },
-        { timeoutMs, signal, done },
-      )
-      if (stoppedBy !== 'done')
-        throw new SyncError('upload-unavailable', `Sync did not complete: ${stoppedBy}.`, { pending: this.state.pending.count })
-    } finally {
-      if (wasPaused) await this.suspend()
-    }
+  once(options: WaitOptions = {}): Promise<void> {
+    return onePass(
+      {
+        world: this.#world,
+        guard: this,
+        state$: this.state$,
+        isPaused: () => this.#conductor.paused,
+        replications: () => this.#mine().map(({ replication }) => replication),
+        pull: () => {
+          this.#pullNow()
+          if (this.#conductor.user !== undefined) this.#tabs.tell({ kind: 'once', user: this.#conductor.user })
+        },
+        hurry: () => this.#hurry(),
+      },
+      options,
+    )
   }
 
   firstSync({ name }: { readonly name: string }, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    return this.#until(() => this.state.collections[name]?.firstSyncDone === true, signal)
+    return waitForFact(this, () => this.state.collections[name]?.firstSyncDone === true, signal)
   }
 
   async whenUploaded({ primary, collection }: UploadedDocument, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const replication = this.#mine().find((one) => one.replication.name === collection.name)?.replication
     if (!replication) throw new SyncError('invalid-argument', `The collection "${collection.name}" is not replicated for the current user.`)
-    await this.#until(() => replication.isUploaded(primary), signal)
+    await waitForFact(this, () => replication.isUploaded(primary), signal)
   }
 
   flush(options: FlushOptions = {}): Promise<FlushReport> {
@@ -315,7 +269,7 @@ class Guard implements SyncGuard {
     this.#conductor.paused = true
     const [unknownOutcome, silentTabs] = await Promise.all([
       this.#conductor.reconcile(),
-      this.#tabs.ask({ kind: 'suspend' }, this.#tabDeadlineMs),
+      this.#tabs.ask({ kind: 'suspend' }, tabDeadlineMs(this.#policy)),
     ])
     return { unknownOutcome, silentTabs }
   }
@@ -329,14 +283,14 @@ class Guard implements SyncGuard {
 
   /** Twice at the same time is once. */
   end(options: EndOptions = {}): Promise<EndReport> {
-    this.#ending ??= this.#end(options).finally(() => {
+    this.#ending ??= leave(this.#leaveParts, options).finally(() => {
       this.#ending = undefined
     })
     return this.#ending
   }
 
   async wipe(databaseName: string): Promise<Erased> {
-    await this.#tabs.ask({ kind: 'wipe', databaseName }, this.#tabDeadlineMs)
+    await this.#tabs.ask({ kind: 'wipe', databaseName }, tabDeadlineMs(this.#policy))
     return this.#wipeHere(databaseName)
   }
 
@@ -360,46 +314,29 @@ class Guard implements SyncGuard {
     this.#journal.close()
   }
 
-  async #end({ unsynced = 'keep', timeoutMs, signal, by = 'leave', ...options }: EndOptions): Promise<EndReport> {
-    const { session, user } = this.#conductor
-    if (!session || user === undefined || this.#conductor.leaving) return NOTHING_TO_END
-    if (this.#conductor.outdated) throw appOutdated() // only the newer version can count what is left
-    const { refusePending = session.canKeep === false, rehearsal = false } = options
-    signal?.throwIfAborted()
-    const uploaded =
-      unsynced === 'upload' ? (await this.flush({ ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) })).uploaded : 0
-    signal?.throwIfAborted()
-
-    this.#conductor.leaving = by
-    const [unknownOutcome, silentTabs] = await Promise.all([
-      this.#conductor.reconcile(),
-      this.#tabs.ask({ kind: 'leave', user }, this.#tabDeadlineMs),
-    ])
-    try {
-      this.#openWrites = await refuseWrites(this.#collections())
-      if (silentTabs > 0) await this.#conductor.fenceOff()
-      const left = await this.#countLeft()
-      if (left > 0 && refusePending && unsynced !== 'discard') throw pendingWrites(left)
-      if (rehearsal) {
-        await this.#goOn(user)
-        return { uploaded, kept: left, discarded: 0, unknownOutcome, silentTabs }
-      }
-      if (unsynced === 'discard') await this.#discard()
-      await this.#closeUser({ remove: session.canKeep === false })
-      this.#tabs.tell({ kind: 'left', user })
-      const [kept, discarded] = unsynced === 'discard' ? [0, left] : [left, 0]
-      this.#journal.tell({ type: 'ended', userId: session.userId, kept, discarded })
-      return { uploaded, kept, discarded, unknownOutcome, silentTabs }
-    } catch (error) {
-      await this.#goOn(user)
-      if (error instanceof SyncError && error.pending !== undefined) this.#journal.tell({ type: 'leave-refused', pending: error.pending })
-      throw error
+  get #leaveParts(): LeaveParts {
+    return {
+      conductor: this.#conductor,
+      tabs: this.#tabs,
+      policy: this.#policy,
+      tell: this.#journal.tell,
+      flush: (options) => this.flush(options),
+      refuseWrites: () => this.#refuseWrites(),
+      countLeft: async () => {
+        const { count, rejected } = await this.pendingWrites()
+        return count + rejected
+      },
+      discard: async () => {
+        for (const { replication } of this.#mine()) await replication.discard()
+      },
+      closeUser: (options) => this.#closeUser(options),
+      stay: () => this.#stay(),
     }
   }
 
-  /** In all tabs, as if nobody had wanted to leave. */
-  async #goOn(user: string): Promise<void> {
-    await Promise.all([this.#stay(), this.#tabs.ask({ kind: 'stay', user }, this.#policy.tabDeadlineMs)])
+  async #refuseWrites(): Promise<void> {
+    const collections = new Set(this.#mine().map(({ replication }) => replication.plan.collection))
+    this.#openWrites = await refuseWrites([...collections])
   }
 
   /** Nobody leaves after all: nothing has changed. */
@@ -469,17 +406,15 @@ class Guard implements SyncGuard {
         if (message.user !== user) return
         this.#conductor.leaving = 'leave'
         await this.#conductor.reconcile()
-        this.#openWrites = await refuseWrites(this.#collections())
-        return
+        return this.#refuseWrites()
       case 'wipe':
         if (this.#database?.name === message.databaseName) await this.#closeUser()
         return
       case 'update':
-        if (this.#database?.name === message.databaseName) await this.#stepAside(message.versions)
-        return
+        return this.#hearUpdate(message.databaseName, message.versions)
       case 'stepped-aside':
         // One that answered too late may have written until now.
-        if (this.#database?.name === message.databaseName && this.#database.oldStores) await this.#carryOver(this.#database.oldStores)
+        if (this.#database?.name === message.databaseName) await this.#database.carryOver()
         return
       case 'left':
         if (message.user === user) await this.#closeUser()
@@ -540,18 +475,6 @@ class Guard implements SyncGuard {
     return origin
   }
 
-  /** Looks at each change of the state until `fact` holds. */
-  async #until(fact: () => boolean | Promise<boolean>, signal?: AbortSignal): Promise<void> {
-    for (;;) {
-      const { state } = this
-      if (await fact()) return
-      signal?.throwIfAborted()
-      if (this.#conductor.disposed) throw new SyncError('disposed', 'This guard was disposed.')
-      const change = firstValueFrom(this.state$.pipe(filter((next) => next !== state)), { defaultValue: undefined })
-      await (signal ? untilAborted(change, signal) : change)
-    }
-  }
-
   async #chosen(choice: RejectedChoice | undefined): Promise<(readonly [Replication, string[]])[]> {
     const all = await Promise.all(this.#mine().map(async ({ replication }) => [replication, await replication.listRejected()] as const))
     const wanted = (entry: RejectedChoice) => !choice || (entry.collection === choice.collection && entry.documentId === choice.documentId)
@@ -561,20 +484,6 @@ class Guard implements SyncGuard {
   #mine(): Registration[] {
     const userId = this.#conductor.session?.userId
     return [...this.#conductor.registrations].filter((registration) => registration.userId === userId && !registration.left)
-  }
-
-  #collections(): AnyCollection[] {
-    return [...new Set(this.#mine().map(({ replication }) => replication.plan.collection))]
-  }
-
-  /** Exact, because nobody writes any more. Refused writes count: they too would be lost. */
-  async #countLeft(): Promise<number> {
-    const { count, rejected } = await this.pendingWrites()
-    return count + rejected
-  }
-
-  async #discard(): Promise<void> {
-    for (const { replication } of this.#mine()) await replication.discard()
   }
 
   /**
@@ -600,19 +509,11 @@ class Guard implements SyncGuard {
     for (const registration of gone) registration.left = true
     const parting = this.#parted.then(async () => {
       await Promise.all(gone.map((registration) => this.#conductor.quit(registration)))
-      await this.#closeDatabase(await database?.opening.catch(() => undefined), remove)
+      await database?.close({ remove })
       openWrites?.()
     })
     this.#parted = parting.catch(() => {})
     return parting
-  }
-
-  async #closeDatabase(database: RxDatabase | undefined, remove: boolean): Promise<void> {
-    if (!database || database.closed) return
-    if (remove) await database.remove()
-    else await database.close()
-    if (remove) await this.#eraser?.(database.name).catch(() => {})
-    this.#journal.tell({ type: 'database', state: 'closed' })
   }
 
   #hurry(): void {
@@ -684,11 +585,6 @@ class Guard implements SyncGuard {
     if (!leads && nowMs - Math.max(heardAtMs, this.#followingSinceMs) > SILENT_MS) void this.#conductor.takeOver()
   }
 
-  get #tabDeadlineMs(): number {
-    const { tabDeadlineMs, pushDeadlineMs } = this.#policy
-    return tabDeadlineMs === 0 ? 0 : tabDeadlineMs + pushDeadlineMs
-  }
-
   #requireSession(): SyncSession {
     const { session, disposed, leaving } = this.#conductor
     if (disposed) throw new SyncError('disposed', 'This guard was disposed. Create a new one.')
@@ -731,16 +627,6 @@ function notNow(): SyncError {
 /** A tab that leads and says nothing for this long is not waited for. */
 const SILENT_MS = 5_000
 
-/** How long another tab that opens the same database is waited for. */
-const OPENING_MS = 10_000
-
-const NOTHING_TO_END: EndReport = { uploaded: 0, kept: 0, discarded: 0, unknownOutcome: 0, silentTabs: 0 }
-
 function leftMeanwhile(): SyncError {
   return new SyncError('session-ended', 'The user left while the database was being opened.')
-}
-
-function pendingWrites(pending: number): SyncError {
-  const message = `${pending} writes were not uploaded, and nobody could open them again after this user has left. Upload or discard them.`
-  return new SyncError('pending-writes', message, { pending })
 }
