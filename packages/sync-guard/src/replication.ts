@@ -1,44 +1,21 @@
 import type { World } from '@nightlatch/auth-core/world'
-import { defaultHashSha256, getPrimaryFieldOfPrimaryKey } from 'rxdb/plugins/core'
+import { defaultHashSha256 } from 'rxdb/plugins/core'
 import type { RxReplicationState } from 'rxdb/plugins/replication'
-import { filter, firstValueFrom } from 'rxjs'
-import { attachParts } from './attach.ts'
-import { Conversion } from './conversion.ts'
 import { discardWrites, touchWrites } from './discard-writes.ts'
-import { Freshness } from './freshness.ts'
-import { Gate } from './gate.ts'
+import type { Gate } from './gate.ts'
 import type { ExportedWrite, RejectedEntry } from './guard-api.ts'
 import type { GuardStore } from './guard-store.ts'
-import { guardedPull } from './guarded-pull.ts'
-import { guardedPush } from './guarded-push.ts'
-import { guardedStream } from './guarded-stream.ts'
 import type { Haltable } from './halt.ts'
-import { Lane, type Origin } from './lane.ts'
-import { Pacer } from './pacer.ts'
+import type { Origin } from './lane.ts'
 import { PendingWrites } from './pending-writes.ts'
 import type { SyncPolicy } from './policy.ts'
 import { RejectedWrites } from './rejected-writes.ts'
-import { type Doc, type DocState, ReplicationMeta } from './replication-meta.ts'
-import type { GuardedStream } from './replication-options.ts'
-import type { ReplicationPlan } from './replication-plan.ts'
-import { Resync } from './resync.ts'
+import { type Doc, ReplicationMeta } from './replication-meta.ts'
+import type { ReplicationPlan, RunningState } from './replication-plan.ts'
+import { prepareRun, type ReplicationRun, type RunContext } from './replication-run.ts'
 import { RevokedScopes } from './revoked-scopes.ts'
-import { SentNotes } from './sent-notes.ts'
-import type { SyncError } from './sync-error.ts'
 import type { TellEvent } from './sync-events.ts'
-import type { Direction } from './sync-failure.ts'
-import type { SyncSession } from './sync-session.ts'
 import type { Activity, CollectionSyncState } from './sync-state.ts'
-import type { TokenSource } from './token-source.ts'
-
-/** What all replications of one run have in common. */
-export interface RunContext {
-  readonly session: SyncSession
-  readonly gate: Gate
-  readonly tokens: TokenSource
-  /** Whether this tab may still send; asks storage only after the tab stood still. */
-  readonly stillLeads: () => Promise<boolean>
-}
 
 export interface ReplicationDeps {
   readonly world: World
@@ -49,14 +26,7 @@ export interface ReplicationDeps {
   readonly changed: (how?: { readonly atOnce: boolean }) => void
 }
 
-interface Run extends Haltable {
-  readonly gate: Gate
-  readonly tokens: TokenSource
-  readonly lanes: readonly Lane[]
-  readonly pacers: readonly Pacer[]
-  /** Of the change stream alone: its connections do not count among the requests. */
-  readonly streamPacer: Pacer
-  readonly notes: SentNotes
+interface Run extends ReplicationRun {
   readonly stop: () => void
 }
 
@@ -152,102 +122,22 @@ export class Replication {
   }
 
   async start(context: RunContext): Promise<void> {
-    const { plan, name } = this
     await this.#repair()
-    const { store, changed, world, policy, tell, origin } = this.#deps
-    const nonce = () => Array.from(world.random.bytes(12), (byte) => byte.toString(16).padStart(2, '0')).join('')
-    const guardStore = await store
-    const notes = await SentNotes.load(guardStore, plan.collection, plan.replicationIdentifier, nonce)
-    const unfinished = await Resync.unfinished(guardStore, plan.replicationIdentifier)
-    const primaryPath = getPrimaryFieldOfPrimaryKey(plan.collection.schema.jsonSchema.primaryKey)
-    const idOf = (document: DocState) => String(document[primaryPath])
-    const rejected = await this.rejected
+    const { store, changed, ...deps } = this.#deps
     const scopes = await this.#scopes
     scopes.askAgain()
-    const { conflictHandler, database } = plan.collection
-    const isEqual = (a: DocState, b: DocState) => conflictHandler.isEqual(a, b, 'nightlatch-repeated-push')
-    const freshness = new Freshness({ meta: await this.#meta, idOf, isEqual, token: database.token, world, pushes: plan.pushes })
-    if (!context.gate.open) return
-
-    const gate = new Gate(context.gate)
-    const pacers: Pacer[] = []
-    const lane = (direction: Direction, its: Origin = origin) => {
-      const pacer = this.#pacer()
-      pacers.push(pacer)
-      const emitError = (error: SyncError) => state.subjects.error.next(error as never)
-      const { session, tokens, stillLeads } = context
-      return new Lane({
-        session,
-        tokens,
-        stillLeads,
-        gate,
-        direction,
-        collection: name,
-        origin: its,
-        pacer,
-        sort: plan.sortFailure,
-        scopes,
-        tell,
-        emitError,
-        changed,
-      })
-    }
-    const streamPacer = this.#pacer()
-    const stream$ = plan.stream && this.#stream(plan.stream, lane('pull', { pacer: streamPacer, acceptedToken: undefined }), gate, scopes)
-    const state = plan.create(attachParts({ ...context, gate, origin: origin.pacer, world, policy }), stream$)
-    const conversion = Conversion.takeOver(state)
-    const stopped = firstValueFrom(state.canceled$.pipe(filter(Boolean)), { defaultValue: true }).then(() => {})
-
-    const pullHandler = plan.pullHandler(state)
-    const pushHandler = plan.pushHandler(state)
-    const pullLane = pullHandler && lane('pull')
-    const pushLane = pushHandler && lane('push')
-    if (state.pull && pullLane) {
-      state.pull.handler = guardedPull({
-        lane: pullLane,
-        handler: pullHandler,
-        conversion,
-        idOf,
-        scopes,
-        freshness,
-        written: () => state.internalReplicationState?.streamQueue.down,
-        onCaughtUp: () => void this.#caughtUp(state),
-        unfinished,
-        beginResync: (why) => {
-          tell({ type: 'resync', collection: name, why })
-          return Resync.begin(guardStore, plan.replicationIdentifier, why)
-        },
-        finishResync: async (resync) => {
-          await resync.finish(plan.collection, plan.pushes ? await this.#meta : undefined, rejected, world.clock.nowMs())
-          if (resync.cause === 'scope-revoked') await scopes.resynced()
-        },
-      })
-    }
-    if (state.push && pushLane) {
-      state.push.handler = guardedPush({
-        lane: pushLane,
-        handler: pushHandler,
-        conversion,
-        notes,
-        freshness,
-        rejected,
-        nowMs: () => world.clock.nowMs(),
-        idOf,
-        scopes,
-        collection: plan.collection,
-        maxBytes: policy.pushBytes,
-        isEqual,
-        stopped,
-        tell,
-      })
-    }
-    const lanes = [pullLane, pushLane].filter((one) => one !== undefined)
-    this.#begin(state, { gate, tokens: context.tokens, lanes, push: pushLane, pacers: [...pacers, streamPacer], streamPacer, notes })
-  }
-
-  #stream(connect: GuardedStream<Doc, unknown>, lane: Lane, gate: Gate, scopes: RevokedScopes) {
-    const { origin, world } = this.#deps
-    return guardedStream({ connect, lane, origin: origin.pacer, scopes, closing: gate.closing, clock: world.clock })
+    const run = await prepareRun({
+      ...deps,
+      plan: this.plan,
+      context,
+      store: await store,
+      meta: await this.#meta,
+      rejected: await this.rejected,
+      scopes,
+      changed: () => changed(),
+      onCaughtUp: (state) => void this.#caughtUp(state),
+    })
+    if (run) this.#begin(run)
   }
 
   /** After halting: forgets RxDB's state. Answers how many pushes nobody knows the outcome of. */
@@ -360,7 +250,8 @@ export class Replication {
     await this.#meta.then((meta) => meta.close()).catch(() => {})
   }
 
-  #begin(state: RxReplicationState<Doc, unknown>, parts: Omit<Run, 'state' | 'stop'>): void {
+  #begin(run: ReplicationRun): void {
+    const { state, pacers } = run
     const { changed, tell, world } = this.#deps
     const subscriptions = [
       state.active$.subscribe((active) => {
@@ -376,9 +267,9 @@ export class Replication {
     ]
     const stop = () => {
       for (const subscription of subscriptions) subscription.unsubscribe()
-      for (const pacer of parts.pacers) pacer.stop()
+      for (const pacer of pacers) pacer.stop()
     }
-    this.#run = { ...parts, state, stop }
+    this.#run = { ...run, stop }
     this.#received = 0
     const started = state.start()
     started.then(
@@ -458,9 +349,9 @@ export class Replication {
   }
 
   /** Once everything that the server gave is written. */
-  async #caughtUp(state: RxReplicationState<Doc, unknown> | undefined): Promise<void> {
+  async #caughtUp(state: RunningState): Promise<void> {
     await Promise.resolve() // RxDB appends the writing of what was just answered
-    await state?.internalReplicationState?.streamQueue.down
+    await state.internalReplicationState?.streamQueue.down
     this.#pulledAtMs = this.#deps.world.clock.nowMs()
     this.#syncedAtMs = this.#pulledAtMs
     const first = !this.#firstSyncDone
@@ -471,9 +362,5 @@ export class Replication {
 
   get #firstSyncName(): string {
     return `first-sync|${this.plan.replicationIdentifier}`
-  }
-
-  #pacer(): Pacer {
-    return new Pacer(this.#deps.world, this.#deps.policy, () => this.#deps.changed({ atOnce: true }))
   }
 }
