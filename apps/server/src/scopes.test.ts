@@ -2,8 +2,10 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openDatabase } from './database/open-database.ts'
 import { silentLog } from './log.ts'
+import { startServer } from './start-server.ts'
 import { enterFence } from './sync/fence.ts'
 import { readEvents } from './testing/read-events.ts'
+import { TestClient } from './testing/test-client.ts'
 import { startTestServer, type TestServer, testEngines } from './testing/test-server.ts'
 
 const tasks = '/v1/sync/tasks/0'
@@ -199,6 +201,46 @@ describe.each(testEngines)('on %s', (engine) => {
     expect((await logIn()).status).toBe(200)
     expect(await server.client.refresh(account.refresh_token)).toMatchObject({ body: { code: 'user_disabled' } }) // that session stays over
   })
+})
+
+describe.each(testEngines)('a collection whose schema version was raised, on %s', (engine) => {
+  test('is read and written in the shape of today, and a client that has migrated its own copy meets no conflict', async () => {
+    const old = await startTestServer({ engine, config: { collections: { notes: { schemaVersion: 0 } } } })
+    const { access_token: token } = await old.client.newAccount()
+    const [a, b] = [
+      { id: 'a', text: 'one' },
+      { id: 'b', text: 'two' },
+    ]
+    await old.client.post(
+      '/v1/sync/notes/0/push',
+      [a, b].map((newDocumentState) => ({ newDocumentState })),
+      token,
+    )
+    await old.stop()
+    const server = await startServer({
+      dataDir: old.dataDir,
+      ...(old.databaseUrl !== undefined && { databaseUrl: old.databaseUrl }),
+      config: { collections: { notes: { schemaVersion: 1 } } },
+      hooks: { notes: { upgrade: (note) => ('words' in note ? note : { ...note, words: String(note.text).split(' ').length }) } },
+    })
+    const client = new TestClient(server.url)
+
+    expect(await client.get('/v1/sync/notes/0/pull', token)).toMatchObject({ status: 426, body: { code: 'schema_outdated' } })
+    const pulled = await client.get('/v1/sync/notes/1/pull', token)
+    expect(pulled.body).toMatchObject({
+      documents: [
+        { ...a, words: 1 },
+        { ...b, words: 1 },
+      ],
+    })
+    const assumedMasterState = { ...a, words: 1, _deleted: false }
+    const newDocumentState = { ...a, text: 'one edited', words: 2, _deleted: false }
+    expect(await client.post('/v1/sync/notes/1/push', [{ newDocumentState, assumedMasterState }], token)).toMatchObject(accepted)
+    const foreign = await client.post('/v1/sync/notes/1/push', [{ newDocumentState: { ...b, text: 'x' } }], token)
+    expect(foreign.body).toMatchObject({ conflicts: [{ ...b, words: 1 }] })
+    await server.close()
+    await old.close()
+  }, 60_000)
 })
 
 describe.each(testEngines)('the fence on %s', (engine) => {

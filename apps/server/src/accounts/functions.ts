@@ -1,7 +1,7 @@
 import { type JsonObject, json, type Tx } from '../database/schema.ts'
 import { ApiError } from '../http/api-error.ts'
 import type { Services } from '../services.ts'
-import type { Collection } from '../sync/collections.ts'
+import { type Collection, inShapeOfToday } from '../sync/collections.ts'
 import { enterFence } from '../sync/fence.ts'
 import { pull } from '../sync/pull.ts'
 import { push } from '../sync/push.ts'
@@ -132,13 +132,14 @@ function collectionOf(services: Services, claims: AccessClaims, name: string, al
 }
 
 async function stored(tx: Tx, collection: Collection, scope: string, id: string) {
-  return tx
+  const row = await tx
     .selectFrom('sync_docs')
     .select(['deleted', 'data'])
     .where('collection', '=', collection.name)
     .where('scope', '=', scope)
     .where('id', '=', id)
     .executeTakeFirst()
+  return row && inShapeOfToday(collection, row)
 }
 
 function withoutTombstone({ _deleted, ...document }: JsonObject): JsonObject | undefined {

@@ -33,6 +33,8 @@ export type ScopeKind = z.output<typeof scopeKind>
 export interface CollectionHooks {
   /** A refusal of this one row, which the client keeps as a rejected write. */
   validateWrite?(write: DocumentWrite): WriteRefusal | undefined
+  /** A stored document in the shape of today's `schemaVersion`; what has it already is given back as it is. The row is stored anew when it is written. */
+  upgrade?(document: JsonObject): JsonObject
   /** Others get the document as deleted, with nothing but its primary key. */
   mayRead?(read: { readonly document: JsonObject; readonly scope: string; readonly userId: string }): boolean
 }
@@ -60,6 +62,11 @@ export interface Collection extends Omit<CollectionConfig, 'schema' | 'seed'> {
 }
 
 export type Collections = ReadonlyMap<string, Collection>
+
+/** A stored state as the app and its hooks of today expect it. */
+export function inShapeOfToday<State extends { readonly data: JsonObject }>({ hooks }: Pick<Collection, 'hooks'>, state: State): State {
+  return hooks.upgrade ? { ...state, data: hooks.upgrade(state.data) } : state
+}
 
 export function writesTo(collection: Collection, kind: ScopeKind): boolean {
   return typeof collection.write === 'boolean' ? collection.write : collection.write.includes(kind)

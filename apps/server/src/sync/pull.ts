@@ -1,6 +1,6 @@
 import type { JsonObject, Tx } from '../database/schema.ts'
 import { type Checkpoint, checkPosition } from './checkpoint.ts'
-import type { Collection } from './collections.ts'
+import { type Collection, inShapeOfToday } from './collections.ts'
 import { readableState } from './push-plan.ts'
 import type { Scope } from './scope.ts'
 
@@ -28,7 +28,7 @@ export async function pull(tx: Tx, { collection, scopes, userId, limit, since }:
     const seen = since?.scopes[alias] ?? 0
     const room = limit - documents.length
     const rows = room === 0 ? [] : await documentsAfter(tx, collection.name, key, seen, room)
-    documents.push(...rows.map((row) => readableState(collection, row.id, row, { scope: alias, userId })))
+    documents.push(...rows.map((row) => readableState(collection, row.id, inShapeOfToday(collection, row), { scope: alias, userId })))
     positions[alias] = rows.at(-1)?.seq ?? seen
   }
   return { documents, checkpoint: { incarnation, scopes: positions } }

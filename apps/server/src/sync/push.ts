@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { JsonObject, Tx } from '../database/schema.ts'
-import type { Collection } from './collections.ts'
+import { type Collection, inShapeOfToday } from './collections.ts'
 import type { DocumentState } from './document.ts'
 import { type PushPlan, type PushRow, planPush, type ReadRow, type RejectedRow, readRows } from './push-plan.ts'
 import { routeRows } from './route-rows.ts'
@@ -43,7 +43,7 @@ export async function push(tx: Tx, request: PushRequest, rows: readonly PushRow[
 async function pushToScope(tx: Tx, request: PushRequest, scope: Scope, rows: readonly ReadRow[]): Promise<PushPlan> {
   const place = { collection: request.collection.name, scopeKey: scope.key }
   const head = await lockHead(tx, place)
-  const stored = await storedStates(tx, place, [...new Set(rows.map(({ next }) => next.id))])
+  const stored = await storedStates(tx, request.collection, scope.key, [...new Set(rows.map(({ next }) => next.id))])
   const plan = planPush(rows, stored, { collection: request.collection, scope: scope.alias, userId: request.userId })
   await writeDocuments(tx, { ...place, head, nowMs: request.nowMs, userId: request.userId }, plan.writes)
   return plan
@@ -96,13 +96,13 @@ export async function lockHead(tx: Tx, { collection, scopeKey }: Place): Promise
   return (await locked())?.seq ?? 0
 }
 
-async function storedStates(tx: Tx, { collection, scopeKey }: Place, ids: readonly string[]) {
+async function storedStates(tx: Tx, collection: Collection, scopeKey: string, ids: readonly string[]) {
   const rows = await tx
     .selectFrom('sync_docs')
     .select(['id', 'deleted', 'data'])
-    .where('collection', '=', collection)
+    .where('collection', '=', collection.name)
     .where('scope', '=', scopeKey)
     .where('id', '=', sql<string>`any(${[...ids]}::text[])`)
     .execute()
-  return new Map(rows.map(({ id, deleted, data }) => [id, { deleted, data }]))
+  return new Map(rows.map(({ id, deleted, data }) => [id, inShapeOfToday(collection, { deleted, data })]))
 }
