@@ -596,6 +596,8 @@ class Guard implements SyncGuard {
   #tellActivity({ again = false } = {}): void {
     const { user, leads, loginRequired } = this.#conductor
     if (user === undefined || !(leads || loginRequired !== undefined)) return
+    // A tab that nobody knows of yet hears of progress with the next beat.
+    if (!again && loginRequired === undefined && this.#tabs.alone) return
     const states = this.#mine().map(({ replication }) => [replication.name, replication.state] as const)
     const told: SyncNews = {
       kind: 'activity',

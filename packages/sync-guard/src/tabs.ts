@@ -57,6 +57,11 @@ export class Tabs {
     })
   }
 
+  /** Whether no other tab has said that it is there. */
+  get alone(): boolean {
+    return this.#peers.size === 0
+  }
+
   tell(message: TabMessage): void {
     this.#channel.post({ from: this.#me, message } satisfies Envelope)
   }
