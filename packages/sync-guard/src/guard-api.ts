@@ -40,7 +40,7 @@ export interface SyncGuard {
   readonly rejectedWrites: RejectedWritesApi
   /** Every write that the server does not have, refused ones included: for support, and for accounts that are blocked or gone. */
   exportPending(): Promise<ExportedWrite[]>
-  /** One pass of pull and push, also while the app has paused sync. Rejects with `upload-unavailable` if it cannot be now. */
+  /** One pass of pull and push, from any tab, also while the app has paused sync. Rejects with `upload-unavailable` if it cannot be now. */
   once(options?: WaitOptions): Promise<void>
   /** Resolves when the collection was pulled completely at least once; kept over restarts. */
   firstSync(collection: { readonly name: string }, options?: { readonly signal?: AbortSignal }): Promise<void>
@@ -62,7 +62,9 @@ export interface SyncGuard {
   finishWipes(databaseNames: readonly string[]): Promise<readonly string[]>
   /** Stops everything in this tab and leaves the data as it is. */
   dispose(): Promise<void>
+  /** Always current, and the same object until something is different. */
   readonly state: SyncState
+  /** Begins with the state of the moment. Tells the first change at once, those of the next few milliseconds together. */
   readonly state$: Observable<SyncState>
   readonly events$: Observable<SyncEvent>
 }
