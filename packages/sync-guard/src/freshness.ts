@@ -4,6 +4,12 @@ import { settledWithin } from './halt.ts'
 import type { DocState, ReplicationMeta } from './replication-meta.ts'
 import type { PushRow } from './replication-options.ts'
 
+/** What RxDB was given and may still have to write. */
+interface UnwrittenPage {
+  readonly documents: readonly DocState[]
+  readonly written: Promise<unknown>
+}
+
 /** At least this many of the documents pulled last are remembered. */
 const REMEMBERED = 2_000
 /** How long a push lets a pull be written first. Only a pull that itself waits for a push takes longer. */
@@ -11,8 +17,9 @@ const PERSIST_MS = 1_000
 
 /**
  * RxDB runs pull and push side by side and reads a document and what the server is assumed to have of it at different moments. Three things go wrong:
- * an answer of the server from before a push overwrites what was pushed; a document that has just been pulled is pushed back as if it had been written
- * here; an old state read before a pull is pushed over the new one. This keeps the two directions from overlapping where it matters.
+ * an answer of the server from before a push overwrites what was pushed, also one that came before the push was sent and is written after it; a document
+ * that has just been pulled is pushed back as if it had been written here; an old state read before a pull is pushed over the new one. This keeps the two
+ * directions from overlapping where it matters.
  */
 export class Freshness {
   readonly #meta: ReplicationMeta
@@ -25,10 +32,10 @@ export class Freshness {
   /** Pulled since the last push, in order: only a push asks for documents by their ids. */
   #pages: (readonly DocState[])[] = []
   #inPages = 0
+  readonly #unwritten = new Set<UnwrittenPage>()
   readonly #answered = new Map<string, number>()
   readonly #sending = new Set<Promise<unknown>>()
   #clock = 0
-  #persisting: Promise<unknown> | undefined
 
   constructor(options: {
     readonly meta: ReplicationMeta
@@ -68,13 +75,22 @@ export class Freshness {
       this.#inPages -= this.#pages.shift()?.length ?? 0
       this.#pulled.clear() // what it has of these documents is older still
     }
-    const persisting = Promise.resolve().then(written)
-    this.#persisting = persisting
-    void persisting
-      .catch(() => {})
-      .finally(() => {
-        if (this.#persisting === persisting) this.#persisting = undefined
-      })
+    const page = { documents, written: Promise.resolve().then(written) }
+    this.#unwritten.add(page)
+    void page.written.catch(() => {}).finally(() => this.#unwritten.delete(page))
+  }
+
+  /** Waits, not for ever, until RxDB has written what was pulled of these documents. */
+  async written(ids: ReadonlySet<string>): Promise<void> {
+    const pages = this.#unwrittenPagesOf(ids)
+    if (pages.length === 0) return
+    await settledWithin(Promise.all(pages.map((page) => page.written)), PERSIST_MS, this.#world)
+    for (const page of pages) this.#unwritten.delete(page)
+  }
+
+  /** Whether `written` would have to wait. */
+  isUnwritten(ids: ReadonlySet<string>): boolean {
+    return this.#unwrittenPagesOf(ids).length > 0
   }
 
   /** The server no longer has what it had. */
@@ -102,7 +118,7 @@ export class Freshness {
 
   /** Those rows that are writes of this device still. For the others RxDB is kept from noting the state that it read too early. */
   async stillLocal(rows: readonly PushRow<DocState>[]): Promise<PushRow<DocState>[]> {
-    if (this.#persisting) await settledWithin(this.#persisting, PERSIST_MS, this.#world)
+    await this.written(new Set(rows.map(({ newDocumentState }) => this.#idOf(newDocumentState))))
     this.#readPages()
     const mine = rows.filter(({ newDocumentState }) => {
       const pulled = this.#pulled.get(this.#idOf(newDocumentState))
@@ -112,6 +128,10 @@ export class Freshness {
     const overtaken = mine.filter(({ newDocumentState }) => !unacknowledged.has(this.#idOf(newDocumentState)))
     await this.#keep(overtaken.map(({ newDocumentState }) => this.#idOf(newDocumentState)))
     return mine.filter((row) => !overtaken.includes(row))
+  }
+
+  #unwrittenPagesOf(ids: ReadonlySet<string>): UnwrittenPage[] {
+    return [...this.#unwritten].filter(({ documents }) => documents.some((document) => ids.has(this.#idOf(document))))
   }
 
   /** From pages to single documents. */

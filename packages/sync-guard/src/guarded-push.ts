@@ -45,15 +45,27 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
   /** The master states of rows in conflict, or `undefined` if the gate closed on the way. */
   const deliver = async (rows: PushRow<Doc>[]): Promise<DocState[] | undefined> => {
     const states = new Map(rows.map((row) => [idOf(row.newDocumentState), row.newDocumentState]))
+    const ids = new Set(states.keys())
+    let converted: Converted = { rows: [] }
     const answer = await lane.send(
       async (context) => {
-        const sent = await rowsToSend(rows)
-        if (sent.length === 0) return NOTHING_AMISS
-        notes.markSent(states.keys())
-        const request = Promise.resolve(handler(sent, { ...context, idempotencyKey: notes.key(states.keys()) }))
-        return checkedPush(await freshness.sending(states.keys(), request))
+        if ('failure' in converted) throw converted.failure
+        if (converted.rows.length === 0) return NOTHING_AMISS
+        notes.markSent(ids)
+        const request = Promise.resolve(handler(converted.rows, { ...context, idempotencyKey: notes.key(ids) }))
+        return checkedPush(await freshness.sending(ids, request))
       },
-      () => notes.prepare(states),
+      {
+        prepare: async () => {
+          converted = await rowsToSend(rows).then(
+            (ready): Converted => ({ rows: ready }),
+            (failure: unknown): Converted => ({ failure }),
+          )
+          await freshness.written(ids)
+          await notes.prepare(states)
+        },
+        isReady: () => !freshness.isUnwritten(ids),
+      },
     )
     switch (answer.kind) {
       case 'closed':
@@ -168,6 +180,9 @@ export function guardedPush(options: GuardedPushOptions): ReplicationPushHandler
     return []
   }
 }
+
+/** What a modifier of the app throws is told like a failure of its handler. */
+type Converted = { readonly rows: PushRow<Doc>[] } | { readonly failure: unknown }
 
 type CheckedPush = Exclude<PushAnswer<Doc>, unknown[]>
 const NOTHING_AMISS: CheckedPush = { conflicts: [], rejected: [] }

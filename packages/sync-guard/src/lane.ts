@@ -50,6 +50,13 @@ export interface LaneOptions {
   readonly changed: () => void
 }
 
+export interface Preparation {
+  /** Done before each try, while the request can still be held back. */
+  readonly prepare?: () => Promise<void>
+  /** Whether what was prepared still holds; if not it is prepared again. */
+  readonly isReady?: () => boolean
+}
+
 interface Pass {
   readonly token: string
   readonly own: Ticket
@@ -86,13 +93,18 @@ export class Lane {
    * Sends until there is an answer, however long that takes: waits for a token, for the network and for its turn, refreshes once and repeats
    * once after a 401. Never rejects: to RxDB a thrown error is a reason to repeat blindly every five seconds.
    *
-   * @param prepare done before each try, while the request can still be held back
+   * @param request started in the same turn in which `isReady` has said yes
    */
-  async send<T>(request: (context: SendContext) => Promise<T>, prepare?: () => Promise<void>): Promise<Answer<T>> {
+  async send<T>(request: (context: SendContext) => Promise<T>, { prepare, isReady = () => true }: Preparation = {}): Promise<Answer<T>> {
     let refreshed = false
     for (let attempt = 1; ; attempt += 1) {
       const pass = await this.#pass(prepare)
       if (!pass) return { kind: 'closed' }
+      if (!this.#options.gate.open || !isReady()) {
+        pass.own.dropped()
+        pass.origin.dropped()
+        continue
+      }
 
       const result = await this.#try(request, pass.token, attempt)
       if (isAnswer(result)) {
@@ -114,7 +126,7 @@ export class Lane {
   }
 
   /** Parks until this lane may send. `undefined`: the gate has closed. */
-  async #pass(prepare?: () => Promise<void>): Promise<Pass | undefined> {
+  async #pass(prepare: Preparation['prepare']): Promise<Pass | undefined> {
     const { gate, tokens, origin, pacer } = this.#options
     const tickets: Ticket[] = []
     this.#park(1)
