@@ -222,7 +222,7 @@ export class Conductor {
       },
       onDelay: (retryAtMs) => tell({ type: 'token-delayed', retryAtMs }),
     })
-    this.#run = { session, gate, tokens, numbers, stillLeads: () => this.#stillLeads(numbers) }
+    this.#run = { session, gate, tokens, numbers, stillLeads: () => this.#stillLeads(numbers), stoodStill: () => this.pulse.stoodStill }
     const mine = [...this.registrations].filter((registration) => this.#belongs(registration, session))
     tell({ type: 'started', userId: session.userId, replications: mine.length })
     const run = this.#run

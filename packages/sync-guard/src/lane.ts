@@ -40,6 +40,7 @@ export interface LaneOptions {
   readonly gate: Gate
   readonly tokens: TokenSource
   readonly stillLeads: () => Promise<boolean>
+  readonly stoodStill: () => boolean
   readonly origin: Origin
   /** For trouble that concerns this collection and direction alone. */
   readonly pacer: Pacer
@@ -96,11 +97,12 @@ export class Lane {
    * @param request started in the same turn in which `isReady` has said yes
    */
   async send<T>(request: (context: SendContext) => Promise<T>, { prepare, isReady = () => true }: Preparation = {}): Promise<Answer<T>> {
+    const { gate, stoodStill } = this.#options
     let refreshed = false
     for (let attempt = 1; ; attempt += 1) {
       const pass = await this.#pass(prepare)
       if (!pass) return { kind: 'closed' }
-      if (!this.#options.gate.open || !isReady()) {
+      if (!gate.open || stoodStill() || !isReady()) {
         pass.own.dropped()
         pass.origin.dropped()
         continue

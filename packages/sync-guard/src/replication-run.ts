@@ -31,6 +31,8 @@ export interface RunContext {
   readonly tokens: TokenSource
   /** Whether this tab may still send; asks storage only after the tab stood still. */
   readonly stillLeads: () => Promise<boolean>
+  /** Whether the tab has stood still since `stillLeads` was asked. */
+  readonly stoodStill: () => boolean
 }
 
 export interface RunOptions {
@@ -85,6 +87,7 @@ export async function prepareRun(options: RunOptions): Promise<ReplicationRun | 
       session: context.session,
       tokens: context.tokens,
       stillLeads: context.stillLeads,
+      stoodStill: context.stoodStill,
       gate,
       direction,
       collection: collection.name,

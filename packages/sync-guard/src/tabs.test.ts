@@ -97,7 +97,8 @@ test('G7: a pause reaches all tabs, and so does its end', async () => {
   await eventually(() => server.document('notes', 'a') !== undefined)
 })
 
-test('G1: a frozen tab that leads is replaced after 5 s of silence, and is fenced before its next send', { timeout: 20_000 }, async () => {
+/** Two tabs of one app; the first one replicates and can be frozen. */
+async function leaderThatFreezes() {
   const server = await WireServer.start()
   onTestFinished(() => server.stop())
   server.validTokens.add('token-1').add('token-2')
@@ -118,6 +119,11 @@ test('G1: a frozen tab that leads is replaced after 5 s of silence, and is fence
   await first.until(synced)
   const second = await tab('token-2', { ...realWorld(), locks: { ...locks, acrossTabs: true } })
   await eventually(() => second.guard.state.kind === 'synced')
+  return { server, frozen, first, second }
+}
+
+test('G1: a frozen tab that leads is replaced after 5 s of silence, and is fenced before its next send', { timeout: 20_000 }, async () => {
+  const { server, frozen, first, second } = await leaderThatFreezes()
 
   frozen.freeze()
   await eventually(() => second.events.some(({ type }) => type === 'started'), 10_000)
@@ -133,6 +139,22 @@ test('G1: a frozen tab that leads is replaced after 5 s of silence, and is fence
   await first.db.notes.insert({ id: 'b', text: 'y' })
   await eventually(() => server.document('notes', 'b') !== undefined)
   expect(server.writers.get('token-2')).toEqual(['a', 'b'])
+})
+
+test('G1: a tab that froze while it waited for a token is fenced too', { timeout: 20_000 }, async () => {
+  const { server, frozen, first, second } = await leaderThatFreezes()
+  first.session.answerAfterMs = 7_000
+  await first.db.notes.insert({ id: 'a', text: 'x' })
+  await eventually(() => first.guard.state.parked > 0)
+
+  frozen.freeze()
+  await eventually(() => second.events.some(({ type }) => type === 'started'), 10_000)
+  const fencedAtMs = performance.now()
+  await eventually(() => first.events.some((event) => event.type === 'lease' && event.state === 'lost'), 5_000)
+
+  expect(server.requests.filter(({ atMs, token }) => token === 'token-1' && atMs > fencedAtMs)).toEqual([])
+  expect(server.writers).toEqual(new Map([['token-2', ['a']]]))
+  frozen.thaw()
 })
 
 test('a tab that becomes visible takes the lead from a hidden one', async () => {
