@@ -125,7 +125,7 @@ export class Replication {
     await this.#repair()
     const { store, changed, ...deps } = this.#deps
     const scopes = await this.#scopes
-    scopes.askAgain()
+    await scopes.begin()
     const run = await prepareRun({
       ...deps,
       plan: this.plan,

@@ -59,7 +59,18 @@ export class RevokedScopes {
     return { ask: open.length > 0 ? open : all, open }
   }
 
-  /** A new run, or a new connection: what was closed may be open again. */
+  /** A new run: another tab may have led until now. */
+  begin(): Promise<void> {
+    this.askAgain()
+    return this.#inTurn(async () => {
+      const revoked = await this.#options.store.read<readonly (readonly [string, Revocation])[]>(this.#name)
+      this.#revoked.clear()
+      for (const [scope, revocation] of revoked ?? []) this.#revoked.set(scope, revocation)
+      this.#options.changed()
+    })
+  }
+
+  /** A new connection: what was closed may be open again. */
   askAgain(): void {
     this.#closed.clear()
   }
